@@ -1,0 +1,49 @@
+# `make` alone lists the targets. PYTHON picks the interpreter that .venv is made from.
+PYTHON ?= python3
+VENV := .venv
+ifeq ($(OS),Windows_NT)
+  PY := $(VENV)/Scripts/python
+else
+  PY := $(VENV)/bin/python
+endif
+LESSONS := $(patsubst lessons/lesson%,%,$(basename $(wildcard lessons/lesson*.py)))
+NUMBERS := $(foreach lesson,$(LESSONS),$(firstword $(subst _, ,$(lesson))))
+
+.PHONY: help lessons test full bench clean $(NUMBERS)
+
+help:
+	@echo "make lessons   run every lesson at the notes' settings"
+	@echo "make 15        run one lesson; ARGS='--steps 300' passes flags on"
+	@echo "make test      run the tests, all but the full runs"
+	@echo "make full      run the full runs, minutes each, and hold them to the notes"
+	@echo "make bench     time a training step against the TF1 code of the notes"
+	@echo "make clean     remove .venv and outputs"
+
+# The stamps tell an environment that was installed to the end from one that was interrupted.
+$(VENV)/lessons.stamp: requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet -r requirements.txt
+	@touch $@
+
+$(VENV)/tests.stamp: tests/requirements.txt $(VENV)/lessons.stamp
+	$(PY) -m pip install --quiet -r tests/requirements.txt
+	@touch $@
+
+lessons: $(NUMBERS)
+
+$(NUMBERS): $(VENV)/lessons.stamp
+	$(PY) $(wildcard lessons/lesson$@_*.py) $(ARGS)
+
+test: $(VENV)/tests.stamp
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m pytest -m "not full"
+
+full: $(VENV)/tests.stamp
+	$(PY) -m pytest -m full
+
+bench: $(VENV)/lessons.stamp
+	$(PY) tests/bench/bench.py $(ARGS)
+
+clean:
+	rm -rf $(VENV) outputs

@@ -1,0 +1,260 @@
+"""common.py: flags, data, figures and the report, and what each does with bad input."""
+
+import hashlib
+import json
+import os
+import pickle
+import shutil
+import struct
+import sys
+
+import common
+import numpy as np
+import pytest
+from running import ROOT
+
+# ---------------------------------------------------------------------------- settings
+
+
+@pytest.fixture
+def parse(tmp_path, monkeypatch):
+    """Run `settings` on a command line; TensorFlow is loaded once for all the tests."""
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+
+    def parse(*flags, smoke=(), **defaults):
+        monkeypatch.setattr(sys, "argv", ["lesson99_test.py", "--out", str(tmp_path), *flags])
+        return common.settings("Lesson 99: Title", smoke=dict(smoke), **defaults)
+
+    return parse
+
+
+def test_settings_keep_the_type_of_their_default(parse):
+    cfg = parse(
+        *("--steps", "7", "--learning-rate", "1e-3", "--optimizer", "sgd"),
+        **dict(steps=1000, learning_rate=0.1, optimizer=("adam", "sgd"), batch_size=100),
+    )
+    assert (cfg.steps, cfg.learning_rate, cfg.optimizer) == (7, 0.001, "sgd")
+    assert (cfg.batch_size, cfg.seed, cfg.smoke, cfg.show) == (100, 1, False, False)
+
+
+def test_smoke_replaces_defaults_and_flags_replace_smoke(parse):
+    cfg = parse("--smoke", "--steps", "9", smoke=dict(steps=2, batch_size=5), steps=1, batch_size=1)
+    assert (cfg.steps, cfg.batch_size) == (9, 5)
+
+
+def test_the_seed_fixes_every_generator(parse):
+    import random
+
+    import tensorflow as tf
+
+    draws = []
+    for seed in ("3", "3", "4"):
+        parse("--seed", seed)
+        draws.append((random.random(), np.random.rand(), float(tf.random.uniform([]))))
+    assert draws[0] == draws[1]
+    assert not set(draws[0]) & set(draws[2])
+
+
+@pytest.mark.parametrize(
+    ("flags", "about"),
+    [
+        (["--steps", "0"], "at least 1"),
+        (["--steps", "-1"], "at least 1"),
+        (["--steps", "2.5"], "at least 1"),
+        (["--steps", "many"], "at least 1"),
+        (["--steps", "²"], "at least 1"),
+        (["--steps"], "expected one argument"),
+        (["--learning-rate", "nan"], "finite"),
+        (["--learning-rate", "inf"], "finite"),
+        (["--learning-rate", "0"], "above 0"),
+        (["--learning-rate", "-1"], "above 0"),
+        (["--learning-rate", "fast"], "finite"),
+        (["--optimizer", "sgdd"], "sgdd"),
+        (["--seed", "-1"], "--seed"),
+        (["--seed", "4294967296"], "--seed"),
+        (["--step", "5"], "--step"),
+        (["stray"], "stray"),
+    ],
+)
+def test_a_bad_flag_is_one_line_and_status_2(parse, capsys, flags, about):
+    with pytest.raises(SystemExit) as stop:
+        parse(*flags, steps=1000, learning_rate=0.1, optimizer=("adam", "sgd"))
+    assert stop.value.code == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and about in lines[0]
+
+
+def test_help_shows_the_docstring_and_the_defaults(parse, capsys):
+    with pytest.raises(SystemExit) as stop:
+        parse("--help", batch_size=123, optimizer=("adam", "sgd"))
+    assert stop.value.code == 0
+    shown = capsys.readouterr().out
+    for text in ("Lesson 99: Title", "--batch-size", "default: 123", "adam|sgd", "--smoke"):
+        assert text in shown
+
+
+def test_a_notebook_takes_the_defaults_or_LESSON_ARGS(parse, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    monkeypatch.setattr(common, "OUTPUTS", tmp_path)
+    monkeypatch.delenv("LESSON_ARGS", raising=False)
+    assert parse("--steps", "5", steps=1000).steps == 1000, "sys.argv is the kernel's, not ours"
+    monkeypatch.setenv("LESSON_ARGS", "--steps 6")
+    assert parse("--steps", "5", steps=1000).steps == 6
+
+
+def test_an_old_tensorflow_is_named(parse, monkeypatch):
+    import tensorflow
+
+    monkeypatch.setattr(tensorflow, "__version__", "2.9.1")
+    with pytest.raises(common.Trouble, match=r"2\.9\.1.*pip install"):
+        parse()
+
+
+# -------------------------------------------------------------------------------- data
+
+
+def test_mnist_is_split_as_in_the_notes():
+    train, validation, test = common.load_mnist()
+    for (x, y), n in zip((train, validation, test), (55_000, 5_000, 10_000)):
+        assert x.shape == (n, 28, 28) and x.dtype == np.float32
+        assert y.shape == (n,) and set(y) == set(range(10))
+        assert (x.min(), x.max()) == (0, 1)
+    pixels = np.rint(np.concatenate([validation[0], train[0]]) * 255).astype(np.uint8)
+    assert pixels.tobytes() == raw_mnist()["x_train"].tobytes(), "validation comes first"
+
+
+def raw_mnist():
+    with np.load(ROOT / "data" / "mnist.npz", allow_pickle=False) as data:
+        return dict(data)
+
+
+def test_mnist_is_the_canonical_one():
+    """The checksums in data/README.md are those of the arrays and of the original idx files."""
+    table = (ROOT / "data" / "README.md").read_text("utf-8")
+    for name, array in raw_mnist().items():
+        idx = struct.pack(f">{array.ndim + 1}I", 0x800 + array.ndim, *array.shape)
+        sha256 = hashlib.sha256(array.tobytes()).hexdigest()
+        md5 = hashlib.md5(idx + array.tobytes()).hexdigest()
+        row = next(line for line in table.splitlines() if f"`{name}`" in line)
+        assert sha256 in row and md5 in row
+
+
+def missing(path):
+    path.unlink()
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def cut_off(path):
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def altered(path):
+    content = bytearray(path.read_bytes())
+    content[5_000_000] ^= 1
+    path.write_bytes(content)
+
+
+def a_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+class Malicious:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+def a_pickle(path):
+    path.write_bytes(pickle.dumps(Malicious(str(path.parent / "owned"))))
+
+
+def a_pickle_in_an_npz(path):
+    np.savez(path, x_train=np.array([Malicious(str(path.parent / "owned"))], dtype=object))
+
+
+@pytest.mark.parametrize(
+    "damage", [missing, empty, cut_off, altered, a_folder, a_pickle, a_pickle_in_an_npz]
+)
+def test_damaged_mnist_is_refused_in_one_line(damage, tmp_path, monkeypatch):
+    shutil.copy(ROOT / "data" / "mnist.npz", tmp_path)
+    damage(tmp_path / "mnist.npz")
+    monkeypatch.setattr(common, "DATA", tmp_path)
+    with pytest.raises(common.Trouble, match=r"mnist\.npz.*git checkout") as trouble:
+        common.load_mnist()
+    assert "\n" not in str(trouble.value)
+    assert not (tmp_path / "owned").exists()
+
+
+def test_batches_visit_every_row_once_a_pass():
+    x = np.arange(10, dtype=np.float32).reshape(10, 1)
+    y = np.arange(10, dtype=np.int32)
+    pairs = list(common.batches(x, y, 5).take(4).as_numpy_iterator())
+    for x_batch, y_batch in pairs:
+        assert x_batch.shape == (5, 1) and (x_batch[:, 0] == y_batch).all()
+    passes = np.concatenate([y_batch for _, y_batch in pairs]).reshape(2, 10)
+    assert (np.sort(passes) == y).all()
+    assert (passes[0] != passes[1]).any() and (passes[0] != y).any()
+
+
+def test_batches_without_shuffling_are_one_pass_in_order():
+    y = np.arange(7, dtype=np.int32)
+    rows = [list(batch) for _, batch in common.batches(y, y, 3, shuffle=False).as_numpy_iterator()]
+    assert rows == [[0, 1, 2], [3, 4, 5], [6]]
+
+
+# ------------------------------------------------------------------- figures and report
+
+
+def figure():
+    import matplotlib.pyplot as plt
+
+    fig, ax = plt.subplots()
+    ax.plot([1, 2])
+    return fig
+
+
+def test_show_replaces_the_file_whole(in_a_lesson):
+    path = in_a_lesson / "name.png"
+    path.write_bytes(b"x" * 10_000_000)
+    common.show(figure(), "name")
+    assert path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size < 1_000_000
+    assert os.listdir(in_a_lesson) == ["name.png"]
+
+
+def test_report_prints_and_writes_the_same_figures(in_a_lesson, capsys):
+    common.show(figure(), "name")
+    rows = [("a", 0.5, np.float32(0.25), np.True_), ("b", None, "[1 2]", None), ("c", 1, 2, False)]
+    common.report([*rows, ("d", None, float("nan"), False)])
+    shown = capsys.readouterr().out
+    assert "1 of 3 hold" in shown
+    results = json.loads((in_a_lesson / "results.json").read_text("utf-8"))
+    assert results["results"] == [
+        {"name": "a", "notes": 0.5, "here": 0.25, "holds": True},
+        {"name": "b", "notes": None, "here": "[1 2]", "holds": None},
+        {"name": "c", "notes": 1, "here": 2, "holds": False},
+        {"name": "d", "notes": None, "here": "nan", "holds": False},
+    ]
+    assert results["lesson"] == 99 and results["title"] == "A lesson for the tests"
+    assert results["settings"] == {"steps": 3, "seed": 1}
+    assert results["figures"] == ["name.png"] and results["smoke"] is False
+
+
+@pytest.mark.parametrize("write", [lambda: common.show(figure(), "n"), lambda: common.report([])])
+def test_what_cannot_be_written_is_one_line_and_the_old_file_stays(in_a_lesson, monkeypatch, write):
+    old = {name: b"from an earlier run" for name in ("n.png", "results.json")}
+    for name, content in old.items():
+        (in_a_lesson / name).write_bytes(content)
+
+    def disk_full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", disk_full)
+    with pytest.raises(common.Trouble, match=r"cannot write .*No space left on device.*--out"):
+        write()
+    assert {path.name: path.read_bytes() for path in in_a_lesson.iterdir()} == old
