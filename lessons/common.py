@@ -48,8 +48,9 @@ def settings(doc, *, smoke, **defaults):
 
     Each keyword becomes a flag of the same name and type (`batch_size=100` → `--batch-size 100`):
     whole numbers must be at least 1, decimal numbers finite and above 0, a tuple lists the words
-    to choose from, the default first, and a list takes any number of values. `--seed`, `--smoke`, `--out` and `--show` are always
-    there. A notebook takes the defaults, or the flags in the environment variable LESSON_ARGS.
+    to choose from, the default first, and a list takes any number of values. `--seed`, `--smoke`,
+    `--out` and `--show` are always there. A notebook takes the defaults, or the flags in the
+    environment variable LESSON_ARGS.
 
     Args:
         doc: the lesson's docstring, whose first line is `Lesson NN: title`.

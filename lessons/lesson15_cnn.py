@@ -189,7 +189,7 @@ common.show(fig, "filters")
 
 # %%
 watched = stages[:4]
-watch = keras.Model(model.input, [model.get_layer(name).output for name in watched])
+watch = keras.Model(model.inputs[0], [model.get_layer(name).output for name in watched])
 activations = watch(x_test[:1])  # (1, 28, 28, 32) … (1, 7, 7, 64)
 
 fig, axes = plt.subplots(4, 9, figsize=(9, 4.4))
