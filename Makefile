@@ -21,6 +21,8 @@ help:
 
 # The stamps tell an environment that was installed to the end from one that was interrupted.
 $(VENV)/lessons.stamp: requirements.txt
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and \
+	  'The lessons need Python 3.10 or newer: make PYTHON=python3.12 ...')"
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet -r requirements.txt
 	@touch $@

@@ -8,6 +8,7 @@ one line and exit status 2 (130 for Ctrl-C); a mistake in the code keeps its tra
 
 import argparse
 import contextlib
+import functools
 import hashlib
 import io
 import json
@@ -86,11 +87,10 @@ def settings(doc, *, smoke, **defaults):
             metavar="|".join(choices) if choices else type(example).__name__.upper(),
             help="default: %(default)s",
         )
-    parser.add_argument("--seed", type=_seed, default=1, metavar="INT", help="default: 1")
+    seed = functools.partial(_whole, low=0)
+    parser.add_argument("--seed", type=seed, default=1, metavar="INT", help="default: 1")
     parser.add_argument("--smoke", action="store_true", help="the whole path in seconds, on little")
-    parser.add_argument(
-        "--out", type=Path, default=OUTPUTS, metavar="DIR", help="default: outputs/"
-    )
+    parser.add_argument("--out", type=Path, default=OUTPUTS, metavar="DIR", help="default: outputs")
     parser.add_argument("--show", action="store_true", help="open a window for every figure")
     arguments = shlex.split(os.environ.get("LESSON_ARGS", "")) if notebook else sys.argv[1:]
     if parser.parse_args(arguments).smoke:
@@ -127,15 +127,9 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message} (--help lists the flags)\n")
 
 
-def _whole(text):
-    if not text.lstrip("+").isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text!r}")
-    return int(text)
-
-
-def _seed(text):
-    if not text.isdecimal() or int(text) >= 2**32:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to 2**32-1, not {text!r}")
+def _whole(text, low=1, high=2**32 - 1):
+    if not text.isdecimal() or not low <= int(text) <= high:
+        raise argparse.ArgumentTypeError(f"must be a whole number from {low} to {high}, not {text}")
     return int(text)
 
 
@@ -143,7 +137,7 @@ def _decimal(text):
     with contextlib.suppress(ValueError):
         if math.isfinite(float(text)) and float(text) > 0:
             return float(text)
-    raise argparse.ArgumentTypeError(f"must be a finite number above 0, not {text!r}")
+    raise argparse.ArgumentTypeError(f"must be a finite number above 0, not {text}")
 
 
 _FLAG_TYPES = {int: _whole, float: _decimal}

@@ -62,12 +62,17 @@ y_test = y_test[: cfg.test_images]  # x (n, 28, 28, 1), float32 in 0..1; y (n,),
 # %% [markdown]
 # ## Weights and biases
 # As in the notes: weights from a normal distribution cut off at two standard deviations, so that
-# no two filters start alike; biases slightly above zero, so that no relu starts out dead.
+# no two filters start alike; biases slightly above zero, so that no relu starts out dead. Every
+# layer needs an initializer of its own: Keras draws the same numbers again from one used twice.
+
 
 # %%
-weight_variable = keras.initializers.TruncatedNormal(stddev=0.1)
-bias_variable = keras.initializers.Constant(0.1)
-initial = dict(kernel_initializer=weight_variable, bias_initializer=bias_variable)
+def weight_and_bias_variable():
+    return dict(
+        kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.1),
+        bias_initializer=keras.initializers.Constant(0.1),
+    )
+
 
 # %% [markdown]
 # ## The network
@@ -80,24 +85,32 @@ initial = dict(kernel_initializer=weight_variable, bias_initializer=bias_variabl
 # Dropout with rate 0.5 is the notes' `keep_prob` 0.5. Keras applies it in `fit` and leaves it
 # out in `predict`, so nobody has to feed a 1 for testing any more.
 
+
 # %%
+def conv2d(filters, name):
+    start = weight_and_bias_variable()
+    return layers.Conv2D(filters, 5, padding="same", activation="relu", name=name, **start)
+
+
 model = keras.Sequential(
     [
         keras.Input((28, 28, 1), name="x_image"),
-        layers.Conv2D(32, 5, padding="same", activation="relu", **initial, name="h_conv1"),
+        conv2d(32, name="h_conv1"),  # (100, 28, 28, 32)
         layers.MaxPooling2D(2, name="h_pool1"),  # (100, 14, 14, 32)
-        layers.Conv2D(64, 5, padding="same", activation="relu", **initial, name="h_conv2"),
+        conv2d(64, name="h_conv2"),  # (100, 14, 14, 64)
         layers.MaxPooling2D(2, name="h_pool2"),  # (100, 7, 7, 64)
         layers.Flatten(name="h_pool2_flat"),  # (100, 3136)
-        layers.Dense(1024, activation="relu", **initial, name="h_fc1"),
+        layers.Dense(1024, activation="relu", name="h_fc1", **weight_and_bias_variable()),
         layers.Dropout(rate=0.5, name="h_fc1_drop"),
-        layers.Dense(10, **initial, dtype="float32", name="logits"),  # float32 at any --dtype
+        layers.Dense(10, dtype="float32", name="logits", **weight_and_bias_variable()),
     ]
 )
+W_initial, _ = model.get_layer("h_conv1").get_weights()  # to see later what has changed
 
 stages = ["h_conv1", "h_pool1", "h_conv2", "h_pool2", "h_fc1", "logits"]
 shapes = [model.input_shape, *(model.get_layer(name).output.shape for name in stages)]
-print("thinner and deeper:", " → ".join("x".join(map(str, shape[1:])) for shape in shapes))
+print("Thinner and deeper:")
+print(" → ".join("x".join(map(str, shape[1:])) for shape in shapes))
 
 # %% [markdown]
 # ## Loss and optimizer
@@ -107,7 +120,7 @@ print("thinner and deeper:", " → ".join("x".join(map(str, shape[1:])) for shap
 # %%
 optimizers = {"adam": keras.optimizers.Adam, "adadelta": keras.optimizers.Adadelta}
 model.compile(
-    optimizer=optimizers[cfg.optimizer](cfg.learning_rate),
+    optimizer=optimizers[cfg.optimizer](cfg.learning_rate, epsilon=1e-8),  # TF1's epsilon
     loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     metrics=["accuracy"],
 )
@@ -151,35 +164,35 @@ logits = compute_accuracy(cfg.steps)
 # %%
 import matplotlib.pyplot as plt
 
-in_the_notes = dict(
-    zip(
-        range(0, 601, 50),
-        [0.103, 0.7985, 0.8934, 0.9172, 0.9296, 0.9409, 0.9411]
-        + [0.951, 0.9495, 0.9536, 0.9611, 0.9586, 0.9643],
-    )
-)
+printed = "0.103 0.7985 0.8934 0.9172 0.9296 0.9409 0.9411 0.951 0.9495 0.9536 0.9611 0.9586 0.9643"
+in_the_notes = dict(zip(range(0, 601, 50), map(float, printed.split())))
 
-fig, ax = plt.subplots(figsize=(7, 4))
-ax.plot(accuracy.keys(), accuracy.values(), "o-", label=f"here: {cfg.optimizer}, {cfg.dtype}")
-ax.plot(in_the_notes.keys(), in_the_notes.values(), "x", markersize=8, label="in the notes")
-ax.set(xlabel="training step", ylabel="accuracy on the test images", ylim=(0, 1))
-ax.grid(alpha=0.3)
-ax.legend(loc="lower right")
+fig, axes = plt.subplots(1, 2, figsize=(9, 3.6))
+for ax, (low, part) in zip(axes, [(0, "from start to end"), (0.9, "the same, enlarged")]):
+    ax.plot(accuracy.keys(), accuracy.values(), "o-", markersize=4, label=f"here: {cfg.optimizer}")
+    ax.plot(in_the_notes.keys(), in_the_notes.values(), "x", markersize=7, label="in the notes")
+    ax.set(title=part, xlabel="training step", ylabel="test accuracy", ylim=(low, 1))
+    ax.grid(alpha=0.3)
+axes[0].legend(loc="lower right")
+fig.tight_layout()
 common.show(fig, "accuracy")
 
 # %% [markdown]
 # ## What the first convolution looks for
-# 32 filters of 5 x 5. Bright asks for ink, dark for paper: after 1000 steps many have turned
-# from noise into edges and strokes of one direction.
+# 32 filters of 5 x 5: bright asks for ink, dark for paper. 1000 steps of 0.0001 move a weight by
+# 0.1 at most, so the filters still look much like the noise they began as. What the training
+# has added to each one is no noise: strokes, edges and corners.
 
 # %%
 W_conv1, b_conv1 = model.get_layer("h_conv1").get_weights()  # (5, 5, 1, 32), (32,)
-limit = np.abs(W_conv1).max()
-fig, axes = plt.subplots(4, 8, figsize=(7, 3.6))
-for ax, W in zip(axes.flat, np.moveaxis(W_conv1[:, :, 0], -1, 0)):
-    ax.imshow(W, cmap="gray", vmin=-limit, vmax=limit)
-    ax.axis("off")
-fig.suptitle("the 32 filters of the first convolution, 5 x 5")
+fig = plt.figure(figsize=(10, 3))
+pictures = [("the 32 learned filters", W_conv1), ("learned minus initial", W_conv1 - W_initial)]
+for half, (title, filters) in zip(fig.subfigures(1, 2), pictures):
+    half.suptitle(title)
+    limit = np.abs(filters).max()
+    for ax, W in zip(half.subplots(4, 8).flat, np.moveaxis(filters[:, :, 0], -1, 0)):
+        ax.imshow(W, cmap="gray", vmin=-limit, vmax=limit)
+        ax.axis("off")
 common.show(fig, "filters")
 
 # %% [markdown]
@@ -190,18 +203,17 @@ common.show(fig, "filters")
 # %%
 watched = stages[:4]
 watch = keras.Model(model.inputs[0], [model.get_layer(name).output for name in watched])
-activations = watch(x_test[:1])  # (1, 28, 28, 32) … (1, 7, 7, 64)
+digit = x_test[:1]
+activations = [digit, *watch(digit)]  # (1, 28, 28, 1), (1, 28, 28, 32) … (1, 7, 7, 64)
 
-fig, axes = plt.subplots(4, 9, figsize=(9, 4.4))
-for row, name, activation in zip(axes, watched, activations):
-    channels = np.asarray(activation[0], dtype=np.float32)
-    size = "x".join(map(str, channels.shape))
-    row[0].imshow(x_test[0, :, :, 0], cmap="gray_r")
-    row[0].set_title(f"{name}\n{size}", fontsize=8)
-    for ax, channel in zip(row[1:], np.moveaxis(channels, -1, 0)):
-        ax.imshow(channel, cmap="gray_r")
+fig, axes = plt.subplots(5, 9, figsize=(9, 5))
 for ax in axes.flat:
     ax.axis("off")
+for row, name, activation in zip(axes, ["x_image", *watched], activations):
+    channels = np.asarray(activation[0], dtype=np.float32)
+    row[0].text(0, 0.5, f"{name}\n" + "x".join(map(str, channels.shape)), va="center")
+    for ax, channel in zip(row[1:], np.moveaxis(channels, -1, 0)):
+        ax.imshow(channel, cmap="gray_r")
 common.show(fig, "stages")
 
 # %% [markdown]
@@ -215,13 +227,13 @@ answer, confidence = probability.argmax(axis=1), probability.max(axis=1)
 wrong = np.flatnonzero(answer != y_test)
 worst = wrong[np.argsort(-confidence[wrong])][:12]
 
-fig, axes = plt.subplots(2, 6, figsize=(8, 3.4))
+fig, axes = plt.subplots(2, 6, figsize=(8, 3.6))
 for ax in axes.flat:
     ax.axis("off")
 for ax, i in zip(axes.flat, worst):
     ax.imshow(x_test[i, :, :, 0], cmap="gray_r")
     ax.set_title(f"{answer[i]}, {confidence[i]:.0%} sure\nis a {y_test[i]}", fontsize=9)
-fig.suptitle(f"the most confident of {len(wrong)} wrong answers out of {len(y_test):,}")
+fig.suptitle(f"the most confident of {len(wrong)} wrong answers out of {len(y_test):,}", y=1.02)
 common.show(fig, "wrong")
 
 # %% [markdown]

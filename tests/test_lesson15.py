@@ -1,5 +1,7 @@
 """Lesson 15: the network is the notes' network, and it learns what the notes say it learns."""
 
+import itertools
+
 import numpy as np
 import pytest
 from running import read_results, run_lesson, variables
@@ -37,6 +39,14 @@ def test_the_initial_values_are_those_of_the_notes(run):
                 # A normal distribution cut at ±2 sigma keeps 0.880 of its spread; 800 to 3
                 # million draws: the smallest kernel's spread is known to about 2 %.
                 assert value.std() == pytest.approx(0.088, rel=0.08)
+
+
+def test_every_layer_draws_its_own_numbers(run):
+    """An initializer that is used twice would give two layers the same first values. One step
+    of Adam has moved each by 0.0001."""
+    first = [weight.numpy().ravel()[:5] for weight in run["model"].weights[::2]]
+    for one, other in itertools.combinations(first, 2):
+        assert np.abs(one - other).max() > 0.001
 
 
 def test_the_loss_is_the_formula_of_the_notes(run):
