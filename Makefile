@@ -9,10 +9,11 @@ endif
 LESSONS := $(patsubst lessons/lesson%,%,$(basename $(wildcard lessons/lesson*.py)))
 NUMBERS := $(foreach lesson,$(LESSONS),$(firstword $(subst _, ,$(lesson))))
 
-.PHONY: help lessons test full bench clean $(NUMBERS)
+.PHONY: help lessons smoke test full bench clean $(NUMBERS)
 
 help:
-	@echo "make lessons   run every lesson at the notes' settings"
+	@echo "make lessons   run every lesson at the notes' settings, and print one closing table"
+	@echo "make smoke     run every lesson in seconds, to see that everything works"
 	@echo "make 15        run one lesson; ARGS='--steps 300' passes flags on"
 	@echo "make test      run the tests, all but the full runs"
 	@echo "make full      run the full runs, minutes each, and hold them to the notes"
@@ -31,7 +32,11 @@ $(VENV)/tests.stamp: tests/requirements.txt $(VENV)/lessons.stamp
 	$(PY) -m pip install --quiet -r tests/requirements.txt
 	@touch $@
 
-lessons: $(NUMBERS)
+lessons: $(VENV)/lessons.stamp
+	$(PY) tests/run_all.py $(ARGS)
+
+smoke: $(VENV)/lessons.stamp
+	$(PY) tests/run_all.py --smoke
 
 $(NUMBERS): $(VENV)/lessons.stamp
 	$(PY) $(wildcard lessons/lesson$@_*.py) $(ARGS)

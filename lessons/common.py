@@ -184,10 +184,8 @@ def _without_chatter():
             os.dup2(kept, 2)
             os.close(kept)
             log.seek(0)
-            chatter = re.compile(
-                rb"I0000|WARNING: All log messages|To enable the following|.*cuInit|\s*$"
-            )
-            os.write(2, b"".join(line for line in log if not chatter.match(line)))
+            chatter = rb"I0000|WARNING: All log|To enable the following|.*(cuInit|register cu)|\s*$"
+            os.write(2, b"".join(line for line in log if not re.match(chatter, line)))
 
 
 def _one_line(kind, error, traceback):
@@ -315,15 +313,8 @@ def report(rows):
     import keras
     import tensorflow as tf
 
-    rows = [(name, _plain(notes), _plain(here), _plain(holds)) for name, notes, here, holds in rows]
-    verdict = {True: "yes", False: "NO", None: ""}
-    cells = [(name, _text(notes), _text(here), verdict[ok]) for name, notes, here, ok in rows]
-    cells = [("quantity", "in the notes", "here", "holds"), *cells]
-    widths = [max(len(row[column]) for row in cells) for column in range(4)]
-    print()
-    for name, notes, here, ok in cells:
-        line = f"{name:<{widths[0]}}  {notes:>{widths[1]}}  {here:>{widths[2]}}  {ok}"
-        print(line.rstrip())
+    rows = [tuple(map(_plain, row)) for row in rows]
+    print("\n".join(["", *table(rows)]))
     claims = [ok for *_, ok in rows if ok is not None]
     print(f"{sum(claims)} of {len(claims)} hold; the figures and results.json are in")
     print(_lesson.out)
@@ -348,6 +339,16 @@ def report(rows):
     content = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
     _write(_lesson.out / "results.json", content.encode())
     sys.stdout.flush()
+
+
+def table(rows):
+    """The lines of a report's table: *quantity | in the notes | here | holds*."""
+    verdict = {True: "yes", False: "NO", None: ""}
+    cells = [(name, _text(notes), _text(here), verdict[ok]) for name, notes, here, ok in rows]
+    cells = [("quantity", "in the notes", "here", "holds"), *cells]
+    first, second, third = (max(len(row[column]) for row in cells) for column in range(3))
+    lines = (f"{a:<{first}}  {b:>{second}}  {c:>{third}}  {d}" for a, b, c, d in cells)
+    return [line.rstrip() for line in lines]
 
 
 def line(text):

@@ -1,7 +1,6 @@
 """What a reader's machine does to a lesson: one clear line, or it just works."""
 
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -9,6 +8,8 @@ import sys
 
 import pytest
 from running import ROOT, assert_one_line, command, read_results, run_lesson
+
+posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals and limits")
 
 
 def test_help_and_bad_flags_answer_without_tensorflow(tmp_path):
@@ -40,7 +41,10 @@ def test_out_is_unwritable():
     assert_one_line(run_lesson(15, "--smoke", "--out", "/proc/outputs"), about="--out")
 
 
+@posix
 def test_a_full_disk_leaves_the_old_files_whole(tmp_path):
+    import resource
+
     folder = tmp_path / "lesson15"
     folder.mkdir()
     (folder / "accuracy.png").write_text("from an earlier run")
@@ -67,6 +71,7 @@ def test_a_full_disk_behind_stdout(tmp_path):
     assert_one_line(process, about="No space left")
 
 
+@posix
 def test_ctrl_c_in_the_middle_of_training(tmp_path):
     folder = tmp_path / "lesson15"
     folder.mkdir()
