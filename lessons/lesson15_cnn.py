@@ -238,12 +238,16 @@ common.show(fig, "wrong")
 
 # %% [markdown]
 # ## In the notes, and here
+# Another seed, another run: the accuracy after 50 and 100 steps is still a matter of luck, later
+# it is not. The tolerances, 0.08 and 0.02, come from seeds 1 to 4, which were 0.058 from the
+# notes at most up to step 100, and 0.015 after it.
 
 # %%
-rows = [
-    (f"test accuracy at step {step}", notes, accuracy[step], accuracy[step] >= 0.9 * notes)
-    for step, notes in in_the_notes.items()
-    if step in accuracy
-]
-rows.append((f"test accuracy at step {cfg.steps}", None, accuracy[cfg.steps], None))
+rows = []
+for step, notes in in_the_notes.items():
+    if step in accuracy:
+        holds = abs(accuracy[step] - notes) <= (0.08 if step <= 100 else 0.02)
+        rows.append((f"test accuracy at step {step}", notes, accuracy[step], holds))
+if cfg.steps not in in_the_notes:
+    rows.append((f"test accuracy at step {cfg.steps}", None, accuracy[cfg.steps], None))
 common.report(rows)
