@@ -60,10 +60,19 @@ x_train, x_test = x_train[..., np.newaxis], x_test[: cfg.test_images, ..., np.ne
 y_test = y_test[: cfg.test_images]  # x (n, 28, 28, 1), float32 in 0..1; y (n,), 0..9
 
 # %% [markdown]
-# ## Weights and biases
-# As in the notes: weights from a normal distribution cut off at two standard deviations, so that
-# no two filters start alike; biases slightly above zero, so that no relu starts out dead. Every
-# layer needs an initializer of its own: Keras draws the same numbers again from one used twice.
+# ## The network
+# A convolution (卷積) looks at a 5 x 5 patch at a time instead of at single pixels: edges first,
+# then shapes made of edges. `padding="same"` is the notes' SAME: the image keeps its size.
+# Pooling (池化) keeps the largest of every 2 x 2 values, so width and height are halved and a
+# digit shifted by a pixel looks almost the same: that is the robustness (魯棒性) it is for.
+# The image gets **thinner and deeper** until two fully connected layers (全連接層) classify it.
+#
+# Weights start from a normal distribution cut off at two standard deviations, biases slightly
+# above zero, so that no relu starts out dead. Every layer needs an initializer of its own: Keras
+# draws the same numbers again from one that is used twice.
+#
+# Dropout with rate 0.5 is the notes' `keep_prob` 0.5. Keras applies it in `fit` and leaves it
+# out in `predict`, so nobody has to feed a 1 for testing any more.
 
 
 # %%
@@ -74,19 +83,6 @@ def weight_and_bias_variable():
     )
 
 
-# %% [markdown]
-# ## The network
-# A convolution (卷積) looks at a 5 x 5 patch at a time instead of at single pixels: edges first,
-# then shapes made of edges. `padding="same"` is the notes' SAME: the image keeps its size.
-# Pooling (池化) keeps the largest of every 2 x 2 values, so width and height are halved and a
-# digit shifted by a pixel looks almost the same: that is the robustness (魯棒性) it is for.
-# The image gets **thinner and deeper** until two fully connected layers (全連接層) classify it.
-#
-# Dropout with rate 0.5 is the notes' `keep_prob` 0.5. Keras applies it in `fit` and leaves it
-# out in `predict`, so nobody has to feed a 1 for testing any more.
-
-
-# %%
 def conv2d(filters, name):
     start = weight_and_bias_variable()
     return layers.Conv2D(filters, 5, padding="same", activation="relu", name=name, **start)
@@ -146,15 +142,14 @@ def compute_accuracy(step):
     return logits
 
 
-history = model.fit(
+every_50_steps = keras.callbacks.LambdaCallback(
+    on_train_batch_begin=lambda step, logs: step % 50 == 0 and compute_accuracy(step)
+)
+model.fit(
     common.batches(x_train, y_train, cfg.batch_size).take(cfg.steps),
     shuffle=False,  # the batches are shuffled already
+    callbacks=[every_50_steps],
     verbose=cfg.verbose,
-    callbacks=[
-        keras.callbacks.LambdaCallback(
-            on_train_batch_begin=lambda step, logs: step % 50 == 0 and compute_accuracy(step)
-        )
-    ],
 )
 logits = compute_accuracy(cfg.steps)
 
@@ -167,21 +162,20 @@ import matplotlib.pyplot as plt
 printed = "0.103 0.7985 0.8934 0.9172 0.9296 0.9409 0.9411 0.951 0.9495 0.9536 0.9611 0.9586 0.9643"
 in_the_notes = dict(zip(range(0, 601, 50), map(float, printed.split())))
 
-fig, axes = plt.subplots(1, 2, figsize=(9, 3.6))
+fig, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="tight")
 for ax, (low, part) in zip(axes, [(0, "from start to end"), (0.9, "the same, enlarged")]):
     ax.plot(accuracy.keys(), accuracy.values(), "o-", markersize=4, label=f"here: {cfg.optimizer}")
     ax.plot(in_the_notes.keys(), in_the_notes.values(), "x", markersize=7, label="in the notes")
     ax.set(title=part, xlabel="training step", ylabel="test accuracy", ylim=(low, 1))
     ax.grid(alpha=0.3)
 axes[0].legend(loc="lower right")
-fig.tight_layout()
 common.show(fig, "accuracy")
 
 # %% [markdown]
 # ## What the first convolution looks for
 # 32 filters of 5 x 5: bright asks for ink, dark for paper. 1000 steps of 0.0001 move a weight by
 # 0.1 at most, so the filters still look much like the noise they began as. What the training
-# has added to each one is no noise: strokes, edges and corners.
+# has added to each one is no noise: soft edges and blobs.
 
 # %%
 W_conv1, b_conv1 = model.get_layer("h_conv1").get_weights()  # (5, 5, 1, 32), (32,)

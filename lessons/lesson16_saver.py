@@ -20,7 +20,7 @@ true of `Saver`. Rungs 3 and 4 below restore the framework, too.
 import os
 import common
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # a full disk is our line to write, not C++'s
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"  # a full disk is our line to write, not C++'s
 cfg = common.settings(__doc__, epochs=3, checkpoint="", smoke={})
 
 # %%
@@ -29,7 +29,6 @@ import shutil
 import tempfile
 import textwrap
 import time
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -106,13 +105,11 @@ for misfit, frame in misfits.items():
 def read_checkpoint(path):
     """{name: value} of a checkpoint of TF1 or TF2; raises Trouble if it cannot be read."""
     path = str(path).removesuffix(".index")
-    if not os.path.isfile(f"{path}.index"):
-        raise common.Trouble(f"no checkpoint {path}: there is no file {path}.index")
     try:
         reader = tf.train.load_checkpoint(path)
         return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
-    except (tf.errors.OpError, IndexError) as error:  # IndexError: the values are cut off
-        raise common.Trouble(f"the checkpoint {path} is damaged ({error})") from error
+    except (tf.errors.OpError, IndexError, ValueError) as error:  # cut off; a folder
+        raise common.Trouble(f"cannot read the checkpoint {path} ({error})") from error
 
 
 old = dict(tensor_names=["weight", "biases"], shape_and_slices=["", ""], tensors=[W, b])
@@ -153,9 +150,9 @@ same_weights = all(map(np.array_equal, model.get_weights(), model_2.get_weights(
 
 # %% [markdown]
 # ## Rungs 3 and 4: the whole model, and a graph for serving
-# `model.save` puts framework, weights and optimizer into one file. No model code is needed to load
-# it, and training goes on as if it had never stopped, to the last bit. What `export` writes needs
-# no Python classes, or no Python at all (TF Serving, C++, Java), but it trains no further.
+# `model.save` writes framework, weights and optimizer: without any model code training goes on as
+# if it had never stopped, to the last bit. What `export` writes needs no Python classes, or no
+# Python at all (TF Serving, C++, Java), but trains no further.
 
 # %%
 whole = save("model", lambda draft: model.save(draft / "net.keras"))
@@ -219,7 +216,6 @@ ax.pcolormesh(inside[::-1], cmap="Blues", vmax=1.6, edgecolors="white", linewidt
 ax.set_xticks([0.5, 1.5, 2.5, 3.5], ["values", "optimizer's state", "framework", "graph"])
 ax.set_yticks([0.5, 1.5, 2.5, 3.5], labels[::-1])
 common.show(fig, "rungs")
-
 rows = [
     ("weight", [[1, 2, 3], [3, 4, 5]], W_1.numpy().astype(int), np.array_equal(W_1, W)),
     ("biases", [[1, 2, 3]], b_1.numpy().astype(int), np.array_equal(b_1, b)),

@@ -162,8 +162,11 @@ def run_all(flags, jobs, started):
             return error
 
     paths = lessons()
-    with ThreadPoolExecutor(jobs) as pool:
-        outcomes = list(pool.map(attempt, paths))
+    if jobs == 1:  # in the main thread, where Ctrl-C stops a run of minutes
+        outcomes = list(map(attempt, paths))
+    else:
+        with ThreadPoolExecutor(jobs) as pool:
+            outcomes = list(pool.map(attempt, paths))
     failures = [str(outcome) for outcome in outcomes if isinstance(outcome, Failed)]
     if failures:
         raise Failed("\n\n".join(failures))
@@ -185,12 +188,12 @@ def page(path, executed, results, folder):
     shown.rows = [SimpleNamespace(id="settings", heading="Settings", plain="", prose="", blocks=[])]
     for cell in executed.cells[1:]:
         if cell.cell_type == "markdown":
-            shown.rows.append(section(cell.source))
+            shown.rows.append(section(cell.source, ids=[row.id for row in shown.rows]))
         elif "setup" not in cell.metadata.get("tags", []):
             row = shown.rows[-1]
             row.blocks.append(SimpleNamespace(kind="code", html=python(cell.source)))
             for output in cell.outputs:
-                row.blocks += blocks(output, names, row, shown, path)
+                show(output, row, names, shown)
     if next(names, None):
         raise Failed(f"{path.name}: not every figure in its report was shown")
     return shown
@@ -210,7 +213,7 @@ def read_docstring(doc):
         chinese=title[2].strip() if title else "",
         intro=markdown("\n".join(intro)),
         commands=[(command, comment[0] if comment else "") for command, *comment in commands],
-        table=[[inline(cell) for cell in row] for row in table[2:]],  # after head and rule
+        table=[[breakable(inline(cell)) for cell in row] for row in table[2:]],  # head and rule
         slips=markdown(slips.lstrip(": ")),
     )
 
@@ -220,12 +223,15 @@ def split_row(line):
     return [cell.replace(r"\|", "|").strip() for cell in cells]
 
 
-def section(source):
-    """A markdown cell: its heading, if it begins with one, and its prose."""
+def section(source, ids):
+    """A markdown cell: its heading, if it begins with one, and its prose. Its id is not in `ids`."""
     heading = re.match(r"#+ +(.+)\n*", source)
     title = heading[1] if heading else ""
+    name = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+    while name in [*ids, "main", "tf1", "slips", "report"] and title:
+        name += "-again"
     return SimpleNamespace(
-        id=re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-"),
+        id=name,
         heading=inline(title),
         plain=title.replace("`", ""),
         prose=markdown(source[heading.end() :] if heading else source),
@@ -233,22 +239,26 @@ def section(source):
     )
 
 
-def blocks(output, names, row, shown, path):
-    """One output of a cell as what the page shows: text, or a figure, or nothing."""
-    if output.output_type == "stream":
-        text = strip_ansi(output.text).replace(f"{ROOT}{os.sep}", "").strip("\n")
-        return [SimpleNamespace(kind="text", text=text)] if text else []
+def show(output, row, names, shown):
+    """Put one output of a cell on the page, as text or as the next figure of the report."""
     data = output.get("data", {})
     image = data.get("image/png") or data.get("image/gif")
     if image:
         name = next(names, None)
         if name is None or base64.b64decode(image) != shown.figures[name]:
-            raise Failed(f"{path.name}: a figure on the page is not the one in its report")
+            raise Failed(f"{shown.script}: a figure on the page is not the one in its report")
         width, height = size(shown.figures[name])
         alt = f"{row.plain} ({Path(name).stem})"
-        return [SimpleNamespace(kind="figure", name=name, width=width, height=height, alt=alt)]
-    text = data.get("text/plain")
-    return [SimpleNamespace(kind="text", text=strip_ansi(text))] if text else []
+        row.blocks.append(
+            SimpleNamespace(kind="figure", name=name, width=width, height=height, alt=alt)
+        )
+        return
+    text = output.get("text") or data.get("text/plain", "")
+    text = strip_ansi(text).replace(f"{ROOT}{os.sep}", "")
+    if row.blocks[-1].kind == "text":  # a cell's output comes in pieces
+        row.blocks[-1].text += text
+    elif text.strip():
+        row.blocks.append(SimpleNamespace(kind="text", text=text.lstrip("\n")))
 
 
 def size(image):
@@ -275,6 +285,12 @@ def inline(source):
     return markdown(source).removeprefix("<p>").removesuffix("</p>")
 
 
+def breakable(html):
+    """Let a narrow column break a long name after a dot, a bracket or an underscore."""
+    code = re.compile("<code>.*?</code>", re.S)
+    return Markup(code.sub(lambda m: re.sub(r"(?<=[.(,=_])(?=\w)", "<wbr>", m[0]), html))
+
+
 # ------------------------------------------------------------------------------- site
 
 
@@ -292,7 +308,7 @@ def write_site(shown, out, notes=None):
     common = dict(lessons=shown, smoke=any(lesson.results["smoke"] for lesson in shown))
 
     def write(name, template, **values):
-        html = environment.get_template(template).render(**common, **values)
+        html = environment.get_template(template).render(**common, **values, here=name)
         (out / name).write_text(html, "utf-8")
 
     for lesson in shown:
