@@ -2,24 +2,28 @@
 
 You will see a network squeeze a digit of 784 pixels into 128 numbers and draw it again from
 those, a second one squeeze it into 2, so that 10,000 digits become points in a plane, and both
-measured against PCA and as the input of a classifier.
+compared with PCA and put in the place of the pixels for a classifier.
 
     python lessons/lesson18_autoencoder.py                  # the notes' settings
-    python lessons/lesson18_autoencoder.py --init modern    # relu, Glorot, learning rate / 10
-    python lessons/lesson18_autoencoder.py --optimizer sgd  # a cost that stays large
+    python lessons/lesson18_autoencoder.py --init modern    # relu, Glorot, Adam(0.001)
+    python lessons/lesson18_autoencoder.py --optimizer sgd  # the cost stays large: 0.437
     python lessons/lesson18_autoencoder.py --smoke          # all of it, in seconds
 
 | TF1 in the notes                     | here                                            |
 |--------------------------------------|-------------------------------------------------|
-| `tf.random_normal`                   | `keras.initializers.RandomNormal(stddev=1)`     |
-| `tf.truncated_normal`                | `keras.initializers.TruncatedNormal(stddev=1)`  |
-| `def encoder(x)`, `def decoder(x)`   | `encoder`, `decoder`: two `keras.Sequential`    |
+| `tf.random_normal`, `truncated_normal` | `RandomNormal(stddev=1)`, `TruncatedNormal`   |
+| `def encoder(x)`, `def decoder(x)`   | `encoder`, `decoder`: a `keras.Sequential` each |
 | `decoder(encoder(X))`                | `keras.Sequential([encoder, decoder])`          |
-| `tf.reduce_mean(tf.pow(...))`        | `loss="mse"`, with the image as its own label   |
+| `tf.reduce_mean(tf.pow(...))`        | `loss="mse"`, the image being its own label     |
 | `sess.run(encoder_op, ...)`          | `encoder.predict`                               |
 
 Where the notes slip:
-- TODO
+- Their "code 1" is section 17's LSTM printed again; the costs below it are an autoencoder's. This
+  one, 784-256-128-256-784, gives them: COSTS after epoch 10 for seeds 1 to 5, 0.0595 there.
+- "Beyond PCA" is true of their net at 2 numbers (0.039 against 0.056) and false at 128 (0.056
+  against 0.0042), even with `--init modern` (0.0066).
+- "The same effect as an ordinary network" from the code: not with their initial values. A linear
+  classifier reads 0.91 of the digits from pixels, 0.84 from the 128 numbers (modern: 0.92).
 """
 
 # %%
@@ -31,7 +35,7 @@ cfg = common.settings(
     training_epochs_2=20,
     batch_size=256,
     learning_rate=0.01,
-    optimizer=("adam", "adadelta", "sgd"),
+    optimizer=("adam", "sgd"),
     init=("notes", "modern"),
     dtype=("float32", "mixed_bfloat16"),
     classifier_steps=500,
@@ -43,6 +47,7 @@ cfg = common.settings(
 import keras
 import numpy as np
 from keras import layers
+from keras.initializers import RandomNormal, TruncatedNormal
 
 # %% [markdown]
 # ## The data
@@ -57,9 +62,9 @@ test_batches = common.batches(x_test, x_test, 1000, shuffle=False)
 
 # %% [markdown]
 # ## What both autoencoders share
-# The notes draw every initial weight and bias from a normal distribution of standard deviation 1.
-# The sums of 784 inputs are then so large that most sigmoids start at 0 or 1, where they hardly
-# learn. `--init modern` is relu, Glorot's smaller weights and a tenth of the learning rate.
+# With the notes' normally distributed weights of standard deviation 1, a sum of 784 inputs is so
+# large that most sigmoids start at 0 or 1, where they hardly learn. `--init modern` takes relu,
+# Glorot's smaller weights and a tenth of the learning rate.
 
 # %%
 modern = cfg.init == "modern"
@@ -71,8 +76,7 @@ def half(n_in, sizes, last, normal):
     """An encoder or decoder: layers of these sizes, `last` the activation of the last one."""
 
     def initial():
-        biases = keras.initializers.RandomNormal(stddev=1.0)
-        notes = dict(kernel_initializer=normal(stddev=1.0), bias_initializer=biases)
+        notes = dict(kernel_initializer=normal(stddev=1), bias_initializer=RandomNormal(stddev=1))
         return {} if modern else notes
 
     return keras.Sequential(
@@ -86,32 +90,28 @@ def half(n_in, sizes, last, normal):
 
 def train(autoencoder, epochs):
     """Fit the images to themselves; returns the cost on the test images after each epoch."""
-    optimizer = {
-        "adam": keras.optimizers.Adam(learning_rate, epsilon=1e-8),  # TF1's epsilon
-        "adadelta": keras.optimizers.Adadelta(learning_rate, epsilon=1e-8),
-        "sgd": keras.optimizers.SGD(learning_rate),
-    }
-    autoencoder.compile(optimizer=optimizer[cfg.optimizer], loss="mse")
-    history = autoencoder.fit(
+    adam = keras.optimizers.Adam(learning_rate, epsilon=1e-8)  # TF1's epsilon
+    optimizer = adam if cfg.optimizer == "adam" else keras.optimizers.SGD(learning_rate)
+    autoencoder.compile(optimizer=optimizer, loss="mse")
+    return autoencoder.fit(
         common.batches(x_train, x_train, cfg.batch_size),
         epochs=epochs,
         steps_per_epoch=max(1, len(x_train) // cfg.batch_size),  # the notes' total_batch
         shuffle=False,  # the batches are shuffled already
         validation_data=test_batches,
         verbose=cfg.verbose,
-    )
-    return history.history["val_loss"]
+    ).history["val_loss"]
 
 
 # %% [markdown]
 # ## Code 1: from 784 pixels to 128 numbers and back
 # The encoder (編碼器) is the front half, the decoder (解碼器) the back half. Each is a model of its
 # own, and the whole is the two in a row, with the very same layers: train the whole, use either.
+# The black dots in what it draws are pixels whose sigmoid started at 1 and never came back.
 
 # %%
-normal = keras.initializers.RandomNormal
-encoder = half(n_input, [256, 128], hidden, normal)
-decoder = half(128, [256, n_input], "sigmoid", normal)  # pixels are in 0..1
+encoder = half(n_input, [256, 128], hidden, RandomNormal)
+decoder = half(128, [256, n_input], "sigmoid", RandomNormal)  # pixels are in 0..1
 autoencoder = keras.Sequential([encoder, decoder])
 cost = train(autoencoder, cfg.training_epochs)
 
@@ -139,8 +139,7 @@ def gallery(rows):
     return fig
 
 
-ten = x_test[:10]
-rebuilt = autoencoder(ten)
+ten, rebuilt = x_test[:10], autoencoder(x_test[:10])
 common.show(gallery({"test digits": ten, "from 128 numbers": rebuilt}), "reconstructions")
 
 # %% [markdown]
@@ -149,26 +148,23 @@ common.show(gallery({"test digits": ten, "from 128 numbers": rebuilt}), "reconst
 # labels, which the network has never seen: digits that look alike came to lie together.
 
 # %%
-truncated = keras.initializers.TruncatedNormal
-encoder_2 = half(n_input, [128, 64, 10, 2], None, truncated)
-decoder_2 = half(2, [10, 64, 128, n_input], "sigmoid", truncated)
+encoder_2 = half(n_input, [128, 64, 10, 2], None, TruncatedNormal)
+decoder_2 = half(2, [10, 64, 128, n_input], "sigmoid", TruncatedNormal)
 autoencoder_2 = keras.Sequential([encoder_2, decoder_2])
 cost_2 = train(autoencoder_2, cfg.training_epochs_2)
 encoder_result = encoder_2.predict(test_batches, verbose=0)  # (10000, 2)
 
 fig, ax = plt.subplots(figsize=(7.5, 6))
 points = ax.scatter(*encoder_result.T, c=y_test, s=4, cmap="tab10", vmin=-0.5, vmax=9.5)
-label = dict(boxstyle="circle,pad=0.15", facecolor="white", alpha=0.8, linewidth=0.5)
 fig.colorbar(points, ticks=range(10), label="digit")
 for digit in range(10):
-    ax.text(*np.median(encoder_result[y_test == digit], axis=0), digit, weight="bold", bbox=label)
+    ax.text(*np.median(encoder_result[y_test == digit], axis=0), digit, bbox={"fc": "white"})
 ax.set(xlabel="first number of the code", ylabel="second number")
 common.show(fig, "plane")
 
 # %% [markdown]
 # ## "Like PCA, and beyond it"
-# PCA (主成分分析) is the best that a linear encoder and decoder can do, and it has a formula: the
-# eigenvectors of the pixels' covariance.
+# PCA is the best that a linear encoder and decoder can do: the eigenvectors of the covariance.
 
 # %%
 mean = x_train.mean(axis=0)
@@ -188,8 +184,8 @@ common.show(gallery(rows), "pca")
 
 # %% [markdown]
 # ## "Usually only the first half is used"
-# The code in place of the pixels: a linear classifier (one layer, no hidden ones) learns the
-# digits from 784 pixels, from 128 numbers and from 2, with the encoders frozen.
+# A linear classifier (one layer, no hidden ones) learns the digits from 784 pixels, from the code
+# of 128 numbers and from that of 2, first with 1,000 labels, then with all.
 
 # %%
 train_batches = common.batches(x_train, x_train, 1000, shuffle=False)
@@ -202,13 +198,8 @@ features = {
 accuracy = {}
 for name, (seen, unseen) in features.items():
     center, spread = seen[:1000].mean(axis=0), seen[:1000].std()  # one scale for all numbers
-    classifier = keras.Sequential(
-        [
-            keras.Input(center.shape),
-            layers.Rescaling(1 / spread, offset=-center / spread),
-            layers.Dense(10, dtype="float32"),
-        ]
-    )
+    rescale = layers.Rescaling(1 / spread, offset=-center / spread)
+    classifier = keras.Sequential([keras.Input(center.shape), rescale, layers.Dense(10)])
     cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     classifier.compile(optimizer=keras.optimizers.Adam(0.01), loss=cross_entropy)
     for labeled in (seen[:1000], seen):
@@ -219,20 +210,21 @@ for name, (seen, unseen) in features.items():
 
 # %% [markdown]
 # ## In the notes, and here
-# The notes' ten costs are each of one batch, from one run.
+# Each of the notes' ten costs is that of one batch, in one run. TOLERANCE
 
 # %%
-full = len(cost) >= 10 and len(cost_2) >= 20 and cfg.optimizer == "adam" and not cfg.smoke
-as_notes = full and not modern and cfg.learning_rate == 0.01
+full = (len(cost), len(cost_2), cfg.optimizer, cfg.learning_rate) == (10, 20, "adam", 0.01)
+as_notes = full and not modern
 rows = [
     (f"cost after epoch {epoch}", notes, here, abs(here / notes - 1) < 0.2 if as_notes else None)
     for epoch, (notes, here) in enumerate(zip(in_the_notes, cost), start=1)
 ]
-rows.append((f"2 numbers: cost after epoch {len(cost_2)}", None, cost_2[-1], None))
+small = cost_2[-1] <= 0.043 if as_notes else None
+rows.append((f"2 numbers: cost after epoch {len(cost_2)}", None, cost_2[-1], small))
 for n, net in ((2, cost_2[-1]), (128, cost[-1])):
-    ratio = net / cost_pca[n]
+    beyond = net < cost_pca[n] if full else None
     rows.append((f"{n} numbers: cost of PCA", None, cost_pca[n], None))
-    rows.append((f"{n} numbers: net / PCA", "below 1", ratio, ratio < 1 if full else None))
+    rows.append((f"{n} numbers: net / PCA", "below 1", net / cost_pca[n], beyond))
 for (name, labels), value in accuracy.items():
     rows.append((f"{name}, {labels:,} labels: accuracy", None, value, None))
 common.report(rows)

@@ -224,7 +224,7 @@ def split_row(line):
 
 
 def section(source, ids):
-    """A markdown cell: its heading, if it begins with one, and its prose. Its id is not in `ids`."""
+    """A markdown cell: its heading, if it begins with one, its prose, and an id not in `ids`."""
     heading = re.match(r"#+ +(.+)\n*", source)
     title = heading[1] if heading else ""
     name = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
