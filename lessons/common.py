@@ -17,6 +17,7 @@ import os
 import platform
 import re
 import shlex
+import struct
 import sys
 import tempfile
 import time
@@ -238,6 +239,77 @@ def _checked(path, sha256, remedy):
             f"{path} is damaged (its SHA-256 is not the pinned one); renew it with: {remedy}"
         )
     return content
+
+
+def load_cats_and_tigers(folder, size=224, at_most=400):
+    """The notes' `load_data`: the pictures in a folder's two subfolders, `kittycat` and `tiger`.
+
+    Returns:
+        images: (n, size, size, 3), uint8, RGB; the cats first, each class in order of file names.
+        labels: (n,), int32, 0 for a cat and 1 for a tiger.
+        left_out: pairs `(path, why)` for whatever is there and was not used.
+
+    Raises:
+        Trouble: if a class is missing or has no picture that can be read, or there are others.
+    """
+    import numpy as np
+
+    folder, classes = Path(folder), ["kittycat", "tiger"]
+    found = sorted(path.name for path in folder.glob("[!._]*/"))
+    if found != classes:
+        raise Trouble(
+            f"{folder} must hold the folders {' and '.join(classes)} and no others; "
+            f"it holds {', '.join(found) or 'none'}"
+        )
+    images, labels, left_out = [], [], []
+    for label, name in enumerate(classes):
+        for path in sorted((folder / name).iterdir()):
+            if labels.count(label) == at_most:
+                left_out.append((path, f"only {at_most} of a class are used, and so for the rest"))
+                break
+            try:
+                images.append(load_img(path, size))
+                labels.append(label)
+            except Trouble as trouble:
+                left_out.append((path, str(trouble).removeprefix(f"{path}: ")))
+        if label not in labels:
+            raise Trouble(f"{folder / name} holds no picture that can be read")
+    return np.stack(images), np.array(labels, dtype=np.int32), left_out
+
+
+def load_img(path, size=224):
+    """The central square of a picture, (size, size, 3), uint8, RGB, upright, on white.
+
+    Raises Trouble with the reason for anything but a whole JPEG, PNG or WebP file.
+    """
+    import warnings
+
+    import numpy as np
+    from PIL import Image, ImageOps
+
+    try:
+        if not Path(path).is_file():
+            raise OSError("not a file")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is odd about it, as long as it can be read
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path, formats=("JPEG", "PNG", "WEBP")) as image:
+                image.draft(None, (2 * size, 2 * size))  # a big JPEG need not be read in full
+                image = ImageOps.exif_transpose(image)
+            if image.mode.startswith("I"):  # 16 bits
+                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+            if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+                white = Image.new("RGBA", image.size, "white")
+                image = Image.alpha_composite(white, image.convert("RGBA"))
+            square = ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BICUBIC)
+        return np.asarray(square)
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        why = f"more than {Image.MAX_IMAGE_PIXELS:,} pixels"
+    except Image.UnidentifiedImageError:
+        why = "no JPEG, PNG or WebP picture"
+    except (OSError, SyntaxError, ValueError, TypeError, LookupError, struct.error) as error:
+        why = str(error)
+    raise Trouble(f"{path}: {why}")
 
 
 def batches(x, y, batch_size, *, shuffle=True):

@@ -45,7 +45,7 @@ folder = cfg.out / "lesson16"
 
 # %%
 def save(rung, write):
-    """Let `write(draft)` fill the folder <rung>/<time>; returns its path. The last five stay."""
+    """Let `write(draft)` fill <rung>/<time>; returns that path or raises Trouble. Keeps five."""
     place = folder / rung / str(time.time_ns())
     draft = place.with_name(f"draft-{place.name}")
     try:
@@ -122,7 +122,7 @@ same_tf1 = None if cfg.checkpoint else all(map(np.array_equal, tf1.values(), (b,
 # %% [markdown]
 # ## Rung 2: the weights of a model
 # A layer of three units with two inputs, which is to find the notes' numbers. Halfway its weights
-# are saved, with the optimizer's state; only code that builds the same model can load them.
+# are saved, with the optimizer's state. Only code that builds the same model can load them.
 
 # %%
 x = np.random.default_rng(cfg.seed).normal(size=(320, 2)).astype(np.float32)
@@ -224,7 +224,7 @@ rows = [
     ("2: same weights", None, same_weights, same_weights),
     ("3: loss of the next epoch", None, went_on[0], went_on == never_stopped),
     ("4: same answers", None, same_answers, same_answers),
-    ("steps lost in the power cut", None, lost, 0 <= lost <= 10),
-    ("loss at the end after it", None, resumed[-1], resumed == never_stopped),
+    ("steps lost in power cut", None, lost, 0 <= lost <= 10),
+    ("loss at the end, resumed", None, resumed[-1], resumed == never_stopped),
 ]
 common.report(rows)

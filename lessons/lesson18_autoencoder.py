@@ -11,7 +11,7 @@ compared with PCA and put in the place of the pixels for a classifier.
 
 | TF1 in the notes                     | here                                            |
 |--------------------------------------|-------------------------------------------------|
-| `tf.random_normal`, `truncated_normal` | `RandomNormal(stddev=1)`, `TruncatedNormal`   |
+| `tf.random_normal`                   | `RandomNormal(stddev=1)`                        |
 | `def encoder(x)`, `def decoder(x)`   | `encoder`, `decoder`: a `keras.Sequential` each |
 | `decoder(encoder(X))`                | `keras.Sequential([encoder, decoder])`          |
 | `tf.reduce_mean(tf.pow(...))`        | `loss="mse"`, the image being its own label     |

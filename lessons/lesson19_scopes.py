@@ -14,8 +14,8 @@ and one set of weights used twice (重複利用), down to the use that the notes
 | `scope.reuse_variables()`              | (nothing: use the object again)                  |
 | `sess.run(var1)`                       | `var1.numpy()`                                   |
 
-Where the notes slip: they say that `tf.name_scope` has no effect on `get_variable`, which is why
-`var1` stands there without its scope. That was an oddity of TF1 and has no counterpart today.
+The notes are right about TF1 here. Three names are others today: `get_variable` ignored a
+`name_scope`, and nothing does any more (`var1`); equal names are not numbered (`var21`, `var22`).
 """
 
 # %%
@@ -116,7 +116,7 @@ answers = [float(model(np.ones((1, 2)))[0, 0]) for model in (one, other)]
 print("two models with one layer; one of them has learned, both now answer", *answers)
 
 # %% [markdown]
-# ## What the notes mean by "RNN uses this often"
+# ## The use that the notes only mention: an RNN
 # A net is trained on 20 steps at a time and then tested one step at a time: two nets, one cell.
 # The test net hands its state (狀態) from step to step, so both must say the same.
 

@@ -157,20 +157,16 @@ def run_all(flags, jobs, started):
 
     def attempt(path):
         try:
-            return run(path, flags, started)
+            return page(path, *run(path, flags, started))
         except Failed as error:
             return error
 
-    paths = lessons()
-    if jobs == 1:  # in the main thread, where Ctrl-C stops a run of minutes
-        outcomes = list(map(attempt, paths))
-    else:
-        with ThreadPoolExecutor(jobs) as pool:
-            outcomes = list(pool.map(attempt, paths))
+    # In threads even if it is one at a time: in the main thread nbclient would catch Ctrl-C.
+    outcomes = list(ThreadPoolExecutor(jobs).map(attempt, lessons()))
     failures = [str(outcome) for outcome in outcomes if isinstance(outcome, Failed)]
     if failures:
         raise Failed("\n\n".join(failures))
-    return [page(path, *outcome) for path, outcome in zip(paths, outcomes)]
+    return outcomes
 
 
 # --------------------------------------------------------------- what is on a page
@@ -204,6 +200,7 @@ def read_docstring(doc):
     first, _, rest = doc.partition("\n")
     title = re.match(r"Lesson \d+: ([^一-鿿]+)(.*)", first)
     rest, _, slips = rest.partition("\nWhere the notes slip")
+    slips = slips.lstrip(": \n")
     lines = rest.split("\n")
     commands = [re.split(r"\s+#\s+", line.strip()) for line in lines if line.startswith("    ")]
     table = [split_row(line) for line in lines if line.startswith("|")]
@@ -214,7 +211,7 @@ def read_docstring(doc):
         intro=markdown("\n".join(intro)),
         commands=[(command, comment[0] if comment else "") for command, *comment in commands],
         table=[[breakable(inline(cell)) for cell in row] for row in table[2:]],  # head and rule
-        slips=markdown(slips.lstrip(": ")),
+        slips=markdown(slips[:1].upper() + slips[1:]),
     )
 
 
@@ -294,8 +291,8 @@ def breakable(html):
 # ------------------------------------------------------------------------------- site
 
 
-def write_site(shown, out, notes=None):
-    """Write the pages. `notes` has the reader's own sections by lesson number, or is None."""
+def write_site(shown, out, notes):
+    """Write the pages; `notes` has the reader's own sections by lesson number."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
         autoescape=True,
@@ -316,7 +313,7 @@ def write_site(shown, out, notes=None):
         folder.mkdir(exist_ok=True)
         for name, content in lesson.figures.items():
             (folder / name).write_bytes(content)
-        own = (notes or {}).get(lesson.number)
+        own = notes.get(lesson.number)
         own = own and dict(heading=own.split("\n")[0], blocks=readers_notes.blocks(own))
         write(lesson.url, "lesson.html", lesson=lesson, notes=own)
     write("tf1.html", "tf1.html")
@@ -353,7 +350,9 @@ def main(arguments=None):
         if arguments.command == "notebooks":
             write_notebooks(arguments.out)
             return 0
-        notes = readers_notes.read(arguments.notes) if arguments.notes else None
+        notes = readers_notes.read(arguments.notes) if arguments.notes else {}
+        if notes and (missing := readers_notes.NUMERALS.keys() - notes.keys()):
+            print(f"{arguments.notes}: no section {sorted(missing)}, those pages go without")
         arguments.out.mkdir(parents=True, exist_ok=True)  # before minutes of work, not after
         # Two smoke runs at a time: most of their time goes into imports, which take one core.
         flags, jobs = (["--smoke"], 2) if arguments.smoke else ([], 1)
@@ -365,8 +364,8 @@ def main(arguments=None):
         print(f"\nbuild.py: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nbuild.py: stopped by Ctrl-C", file=sys.stderr)
-        return 130
+        print("\nbuild.py: stopped by Ctrl-C", file=sys.stderr, flush=True)
+        os._exit(130)  # without waiting for the lessons; each kernel ends with its parent
     print(arguments.out / "index.html")
     return 0
 

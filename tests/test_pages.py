@@ -4,8 +4,10 @@ import ast
 import json
 import os
 import re
+import signal
+import subprocess
 import sys
-import textwrap
+import time
 
 import pytest
 from running import LESSONS, ROOT
@@ -375,6 +377,29 @@ def test_every_failure_is_named(project, capsys):
     assert build_site(project) == 1
     error = capsys.readouterr().err
     assert "lesson15_x.py" in error and "lesson17_x.py" in error and "lesson16" not in error
+
+
+def test_ctrl_c_stops_a_build_at_once(project):
+    add(project, 15, "open('begun', 'w').close()\nimport time\ntime.sleep(600)\n")
+    script = (
+        "import sys, pathlib, build\n"
+        f"build.ROOT = pathlib.Path({str(project)!r})\n"
+        "build.main(['site', '--out', sys.argv[1]])"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(project / "site")],
+        cwd=ROOT / "pages",
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not (project / "begun").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert error.splitlines()[-1] == "build.py: stopped by Ctrl-C" and "Traceback" not in error
+    assert not list((project / "site").iterdir())
 
 
 def test_a_clone_without_lessons_and_an_out_that_is_a_file(project, tmp_path, capsys):

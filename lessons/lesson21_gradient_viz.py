@@ -1,0 +1,262 @@
+"""Lesson 21: Seeing gradients descend 可視化梯度
+
+You will see two parameters walk down a surface of cost: to the bottom of a bowl, back and forth
+between its walls when the learning rate is too large, into a local minimum from an unlucky
+start; and at last SGD, momentum, RMSprop and Adam race from one start.
+
+    python lessons/lesson21_gradient_viz.py                            # the notes' settings
+    python lessons/lesson21_gradient_viz.py --start=-1,3 0,6           # starts a,b of your own
+    python lessons/lesson21_gradient_viz.py --large-learning-rate 1.5  # diverges, and says when
+    python lessons/lesson21_gradient_viz.py --function linear          # has no local minimum
+    python lessons/lesson21_gradient_viz.py --smoke                    # all of it, in seconds
+
+| TF1 in the notes                        | here                                             |
+|-----------------------------------------|--------------------------------------------------|
+| `INIT_PARAMS = [...][2]`, edited        | `--start`, one or more                           |
+| `GradientDescentOptimizer(LR).minimize` | `tf.GradientTape`, `a.assign_sub(LR * gradient)` |
+| `sess.run([a, b, mse])` in a loop       | `descend`, a loop around one `tf.function`       |
+| `Axes3D(fig)`, which draws nothing today | `projection="3d"`, and contours beside it       |
+
+Where the notes slip:
+- They print only the linear function. Its surface is a bowl without local minima; their two
+  pictures of local minima need another one, `sin(b * cos(a * x))`.
+- Their noise, uniform in 0..0.1, has mean 0.05: the best b is 2.55, not 2.5. The sine cannot take
+  that up, its best point moves from (1.2, 2.5) to (1.15, 2.41): parts 3 and 4 use normal noise.
+"""
+
+# %%
+import common
+
+cfg = common.settings(
+    __doc__,
+    learning_rate=0.1,
+    large_learning_rate=1.0,
+    steps=400,
+    start=["5,4", "5,1", "2,4.5"],
+    function=("sine", "linear"),
+    smoke=dict(steps=100),
+)
+
+# %%
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+import tensorflow as tf
+from matplotlib.animation import FuncAnimation
+
+REAL_PARAMS, INIT_PARAMS = (1.2, 2.5), {}
+COLORS = ["#D55E00", "#0072B2", "#009E73", "#CC79A7"]
+for text in cfg.start:
+    try:
+        a, b = map(float, text.split(","))
+        INIT_PARAMS[f"from {text}"] = int(a * b * 0) or (a, b)  # int() refuses inf and nan
+    except (ValueError, OverflowError):
+        raise common.Trouble(f"--start takes pairs a,b such as 5,4; not {text!r}") from None
+
+# %% [markdown]
+# ## Gradient descent (梯度下降), written out
+# The tape watches the cost being computed, plays it backwards and says how fast the cost rises
+# with a and with b. Each step walks the other way, `learning_rate` times as far.
+
+# %%
+x = np.linspace(-1, 1, 200, dtype=np.float32)
+a, b = tf.Variable(0.0), tf.Variable(0.0)
+
+
+@tf.function
+def train_step(y_fun, y, learning_rate, optimizer=None):
+    """One step, of gradient descent or of an optimizer; returns a, b and the cost before it."""
+    with tf.GradientTape() as tape:
+        mse = tf.reduce_mean(tf.square(y - y_fun(a, b)))
+    gradient_a, gradient_b = tape.gradient(mse, [a, b])
+    before = tf.stack([a, b, mse])
+    if optimizer is None:
+        a.assign_sub(learning_rate * gradient_a)
+        b.assign_sub(learning_rate * gradient_b)
+    else:
+        optimizer.apply([gradient_a, gradient_b], [a, b])
+    return before
+
+
+def descend(start, y_fun, y, learning_rate, optimizer=None):
+    """The path from a start: rows of a, b, cost. An infinite cost at its end: it diverged."""
+    a.assign(start[0])
+    b.assign(start[1])
+    path, learning_rate = [], tf.constant(learning_rate, tf.float32)
+    for _ in range(cfg.steps):
+        path.append(train_step(y_fun, y, learning_rate, optimizer).numpy())
+        if not path[-1][2] < 1000 * max(1, path[0][2]):  # not a number is not less, either
+            path[-1][2] = np.inf
+            break
+    return np.array(path)
+
+
+def outcome(path):
+    if np.isinf(path[-1, 2]):
+        return f"diverged at step {len(path) - 1}"
+    return "a = {:.4f}, b = {:.4f}, cost {:.4f}".format(*path[-1])
+
+
+# %% [markdown]
+# ## Drawing a descent
+# The fit and the path on the 3D surface, as in the notes, and beside it the same from above,
+# where a path reads better.
+
+# %%
+axis = np.linspace(-2, 7, 91, dtype=np.float32)
+a3D, b3D = np.meshgrid(axis, axis)  # the parameter space, (91, 91)
+
+
+def draw(name, y_fun, y, paths):
+    """Draw the fits, the surface and its contours, all with the paths; returns costs (91, 91)."""
+    fig = plt.figure(figsize=(14, 4.4))
+    left, above = fig.add_subplot(131, xlabel="x", ylabel="y"), fig.add_subplot(133)
+    surface = fig.add_subplot(132, projection="3d", xlabel="a", ylabel="b", zlabel="cost")
+    cost3D = np.square(y_fun(a3D[..., np.newaxis], b3D[..., np.newaxis]) - y).mean(axis=-1)
+    surface.plot_surface(a3D, b3D, cost3D, cmap="viridis", alpha=0.4, rcount=45, ccount=45)
+    above.contourf(a3D, b3D, cost3D, levels=25, cmap="Greys_r", alpha=0.6)
+    left.scatter(x, y, s=6, color="0.6")
+    for color, (key, path) in zip(COLORS * len(paths), paths.items()):
+        fit = y_fun(*path[-1, :2]) if np.isfinite(path[-1, 2]) else x * np.nan
+        left.plot(x, fit, color=color, lw=2, label=f"{key}: {outcome(path)}")
+        inside = np.abs(path[:, :2] - 2.5).max(axis=1, keepdims=True) <= 4.5
+        seen = np.where(inside, path, np.nan)
+        surface.plot(*seen.T, color=color, lw=2, zorder=5)
+        above.plot(seen[:, 0], seen[:, 1], ".-", color=color, ms=3, label=key)
+        above.plot(*seen[0, :2], "o", *seen[-1, :2], "*", color=color, ms=11, mec="w")
+    left.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1))
+    above.set(xlabel="a", ylabel="b", title="cost from above, paths from o to *")
+    above.legend(fontsize=8, loc="upper right")
+    common.show(fig, name)
+    return cost3D
+
+
+# %% [markdown]
+# ## Part 1: a line
+# One bowl: every start ends at the point that least squares gives without any descending. Noise
+# with a spread of 0.1 / √12 moves that point: the standard error of b is this spread / √200, that
+# of a the same / √mean(x²). Two draws, the notes' and ours, differ by 3 √2 of it at most.
+
+
+# %%
+def linear(a, b):
+    return a * x + b
+
+
+rows = []
+y = np.float32(linear(*REAL_PARAMS) + np.random.rand(200) / 10)
+best = np.polyfit(x, y, 1)
+print("Part 1, a line. Least squares: a = {:.4f}, b = {:.4f}".format(*best))
+paths = {key: descend(p, linear, y, cfg.learning_rate) for key, p in INIT_PARAMS.items()}
+error_b = 3 * 2**0.5 * 0.1 / (12 * 200) ** 0.5
+error_a = error_b / x.std()
+for key, path in paths.items():
+    print(f"  {key}: {outcome(path)}")
+    (a_, b_, _), notes_a, notes_b = path[-1], 1.19776, 2.54675
+    rows.append((f"line {key}: a", notes_a, a_, abs(a_ - notes_a) < error_a))
+    rows.append((f"line {key}: b", notes_b, b_, abs(b_ - notes_b) < error_b))
+draw("linear", linear, y, paths)
+
+# %% [markdown]
+# ## Part 2: the learning rate is too large (跨步太大)
+# Along a direction of curvature λ, an eigenvalue of the Hessian (the matrix of the second
+# derivatives), a step multiplies the distance to the bottom by 1 - rate * λ. Beyond rate = 2 / λ
+# that grows. The largest λ here is 2, along b: the notes' rate of 1 is the very edge, where b
+# jumps between its start and its mirror image for ever while a converges.
+
+# %%
+with tf.GradientTape() as outer:
+    with tf.GradientTape() as inner:
+        mse = tf.reduce_mean(tf.square(y - linear(a, b)))
+    gradient = tf.stack(inner.gradient(mse, [a, b]))
+hessian = np.array(outer.jacobian(gradient, [a, b]))  # (2, 2)
+limit = 2 / np.linalg.eigvalsh(hessian).max()
+print(f"Part 2, the largest stable learning rate is 2 / λ = {limit:.4f}")
+rates = {"below": 0.98 * limit, "large": cfg.large_learning_rate, "above": 1.02 * limit}
+*_, start = INIT_PARAMS.values()
+paths = {f"{key}, {rate:.3g}": descend(start, linear, y, rate) for key, rate in rates.items()}
+draw("large_learning_rate", linear, y, paths)
+
+fig, ax = plt.subplots(figsize=(7, 3.6))
+for color, (key, path) in zip(COLORS, paths.items()):
+    print(f"  {key}: {outcome(path)}")
+    ax.plot(path[:50, 1], ".-", color=color, label=f"{key}: {outcome(path)}")
+ax.set(xlabel="step (the first 50)", ylabel="b", ylim=(-2, 9))
+ax.legend(fontsize=8)
+common.show(fig, "jumps")
+
+below, _, above = paths.values()
+rows.append(("2 % below 2 / λ: b", None, below[-1, 1], abs(below[-1, 1] - best[1]) < 0.05))
+rows.append(("2 % above 2 / λ", None, outcome(above)[:22], above[-1, 2] == np.inf))
+for key, p in INIT_PARAMS.items():
+    path = descend(p, linear, y, cfg.large_learning_rate)
+    jumps = "diverged" if path[-1, 2] == np.inf else "{:.2f}, {:.2f}".format(*path[-2:, 1])
+    rows.append((f"large rate {key}: b", "jumps", jumps, np.ptp(path[-2:, 1]) > 0.1))
+
+# %% [markdown]
+# ## Part 3: local minima (局部最優)
+# Where a descent ends depends on where it starts. The noise is one fixed draw, the same for every
+# `--seed`: with another one the end points of the two local minima move by up to 0.2.
+
+
+# %%
+def sine(a, b):
+    return tf.sin(b * tf.cos(a * x))
+
+
+y_fun = {"sine": sine, "linear": linear}[cfg.function]
+y = np.float32(y_fun(*REAL_PARAMS) + np.random.RandomState(0).normal(0, 0.1, 200))
+paths = {key: descend(p, y_fun, y, cfg.learning_rate) for key, p in INIT_PARAMS.items()}
+cost3D = draw("local_minima", y_fun, y, paths)
+print(f"Part 3, {cfg.function}")
+for key, path in paths.items():
+    which = "global" if path[-1, 2] <= cost3D.min() else "local"
+    print(f"  {key}: {outcome(path)}, {which}")
+    end = "{:.3f}, {:.3f}".format(*path[-1])
+    rows.append((f"{cfg.function} {key}: {which}", None, end, None))
+
+# %% [markdown]
+# ## Part 4: four optimizers, one start
+# Momentum (動量) keeps rolling: from (2, 4.5) it shoots past the global minimum and comes to rest
+# in a local one. RMSprop and Adam divide a gradient by its usual size, and so lose no time where
+# it is flat; but near a minimum RMSprop still steps as far, and ends beside it.
+
+# %%
+optimizers = {
+    "SGD": keras.optimizers.SGD(cfg.learning_rate),
+    "momentum": keras.optimizers.SGD(cfg.learning_rate, momentum=0.9),
+    "RMSprop": keras.optimizers.RMSprop(cfg.learning_rate),
+    "Adam": keras.optimizers.Adam(cfg.learning_rate),
+}
+paths = {}
+print("Part 4, from {:g},{:g}".format(*start))
+for name, optimizer in optimizers.items():
+    optimizer.build([a, b])
+    paths[name] = path = descend(start, y_fun, y, cfg.learning_rate, optimizer)
+    print(f"  {name}: {outcome(path)}")
+    rows.append((f"{name}: cost at the end", None, path[-1, 2], None))
+
+fig, ax = plt.subplots(figsize=(5, 4.4))
+ax.imshow(cost3D, origin="lower", extent=(-2, 7, -2, 7), cmap="Greys_r", alpha=0.6)
+walks = [
+    ax.plot([], [], "o-", markevery=[-1], color=color, label=name)[0]
+    for color, name in zip(COLORS, paths)
+]
+ax.set(xlabel="a", ylabel="b")
+ax.legend()
+
+
+def frame(t):
+    for walk, path in zip(walks, paths.values()):
+        walk.set_data(path[: t + 1, :2].T)
+    ax.set_title(f"step {t}")
+
+
+frames = np.unique(np.geomspace(1, cfg.steps, 48).astype(int) - 1)
+common.show(FuncAnimation(fig, frame, frames), "race")
+
+# %% [markdown]
+# ## In the notes, and here
+
+# %%
+common.report(rows)
