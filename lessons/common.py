@@ -146,7 +146,7 @@ _FLAG_TYPES = {int: _whole, float: _decimal}
 
 def _load_tensorflow():
     """Import TensorFlow and Keras without their start-up chatter; check TensorFlow's version."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # Python raises what C++ would log
     try:
         with _without_chatter():
             import tensorflow as tf

@@ -25,6 +25,7 @@ cfg = common.settings(__doc__, epochs=3, checkpoint="", smoke={})
 
 # %%
 import contextlib
+import os
 import shutil
 import tempfile
 import textwrap

@@ -46,6 +46,10 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 
 
+# The figures that show best on the index what a lesson is about; elsewhere it is the first one.
+PICTURES = {"stages", "gates", "plane", "layers_tanh", "local_minima", "held_out"}
+
+
 class Failed(Exception):
     """A lesson did not do what a page needs. The message says which one, and why."""
 
@@ -180,6 +184,8 @@ def page(path, executed, results, folder):
     shown.results, shown.date = results, datetime.date.today().isoformat()
     vars(shown).update(read_docstring(docstring))
     shown.figures = {name: (folder / name).read_bytes() for name in results["figures"]}
+    telling = [name for name in shown.figures if Path(name).stem in PICTURES]
+    shown.picture = [*telling, *shown.figures][0]
     names = iter(results["figures"])
     shown.rows = [SimpleNamespace(id="settings", heading="Settings", plain="", prose="", blocks=[])]
     for cell in executed.cells[1:]:
@@ -199,18 +205,19 @@ def read_docstring(doc):
     """A lesson's docstring in its parts: title, intro, commands, the TF1 table, the slips."""
     first, _, rest = doc.partition("\n")
     title = re.match(r"Lesson \d+: ([^一-鿿]+)(.*)", first)
-    rest, _, slips = rest.partition("\nWhere the notes slip")
-    slips = slips.lstrip(": \n")
-    lines = rest.split("\n")
-    commands = [re.split(r"\s+#\s+", line.strip()) for line in lines if line.startswith("    ")]
-    table = [split_row(line) for line in lines if line.startswith("|")]
-    intro = [line for line in lines if not line.startswith(("    ", "|"))]
+    parts = re.split(r"((?:^\|.*\n?)+)", rest, maxsplit=1, flags=re.M)
+    before, table, slips = parts if len(parts) == 3 else (rest, "", "")
+    slips = re.sub(r"\s*Where the notes slip:?\s*", "", slips)
+    commands = re.findall(r"^ {4}(.+?)(?: +# (.+))?$", before, re.M)
     return dict(
         title=title[1].strip() if title else first,
         chinese=title[2].strip() if title else "",
-        intro=markdown("\n".join(intro)),
-        commands=[(command, comment[0] if comment else "") for command, *comment in commands],
-        table=[[breakable(inline(cell)) for cell in row] for row in table[2:]],  # head and rule
+        intro=markdown(re.sub(r"^ {4}.*", "", before, flags=re.M)),
+        commands=commands,
+        table=[
+            [breakable(inline(cell)) for cell in split_row(line)]
+            for line in table.strip().split("\n")[2:]  # after the head and a rule
+        ],
         slips=markdown(slips[:1].upper() + slips[1:]),
     )
 

@@ -419,6 +419,4 @@ def test_notebooks_are_written_without_outputs(project, tmp_path):
     assert made["nbformat"] == 4 and not (project / "runs.log").exists()
     code = [cell for cell in made["cells"] if cell["cell_type"] == "code"]
     assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
-    assert (
-        textwrap.dedent("".join(code[1]["source"])) == "import common\n\ncommon.settings(__doc__)"
-    )
+    assert "".join(code[1]["source"]) == "import common\n\ncommon.settings(__doc__)"
