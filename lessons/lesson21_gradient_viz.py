@@ -12,14 +12,13 @@ wall when the learning rate is too large; into local minima; and four optimizers
 |-----------------------------------------|--------------------------------------------------|
 | `INIT_PARAMS = [...][2]`, edited        | `--start`, one or more                           |
 | `GradientDescentOptimizer(LR).minimize` | `tf.GradientTape`, `a.assign_sub(LR * gradient)` |
-| `sess.run([a, b, mse])` in a loop       | `descend`, a loop around one `tf.function`       |
 | `Axes3D(fig)`, which draws nothing today | `projection="3d"`, and contours beside it       |
 
 Where the notes slip:
-- They print only the linear function. Its surface is a bowl without local minima; their two
-  pictures of local minima need another one, `sin(b * cos(a * x))`: try `--function linear`.
-- Their noise, uniform in 0..0.1, has mean 0.05: the best b is 2.55, not 2.5. The sine cannot take
-  that up, its best point moves from (1.2, 2.5) to (1.15, 2.41): parts 3 and 4 use normal noise.
+- They print only the linear function, a bowl without local minima (`--function linear`); their
+  two pictures of local minima need another one, `sin(b * cos(a * x))`.
+- Their noise, uniform in 0..0.1, has mean 0.05, so the best b is 2.55. The best point of the sine
+  would move to (1.15, 2.41), not the truth: parts 3 and 4 use normal noise.
 """
 
 # %%
@@ -37,25 +36,27 @@ cfg = common.settings(
 
 # %%
 from functools import partial
-
-import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
+from keras.optimizers import SGD, Adam, RMSprop
 from matplotlib.animation import FuncAnimation
 
-REAL_PARAMS, INIT_PARAMS = (1.2, 2.5), {}
+LR, REAL_PARAMS, INIT_PARAMS = cfg.learning_rate, (1.2, 2.5), {}
 COLORS = ["#D55E00", "#0072B2", "#009E73", "#CC79A7"]
 for text in cfg.start:
     try:
-        INIT_PARAMS[f"from {text}"] = a, b = np.asarray_chkfinite(text.split(","), float)
+        start = INIT_PARAMS[f"from {text}"] = np.asarray_chkfinite(text.split(","), float).reshape(
+            2
+        )
     except ValueError:
         raise common.Trouble(f"--start takes pairs a,b such as 5,4; not {text!r}") from None
 
 # %% [markdown]
 # ## Gradient descent (梯度下降), written out
 # The tape watches the cost being computed, plays it backwards and says how fast the cost rises
-# with a and with b. Each step walks the other way, `learning_rate` times as far.
+# with a and with b. Each step walks the other way, `learning_rate` times as far. When the cost has
+# grown a thousandfold, the descent has diverged (發散).
 
 # %%
 x = np.linspace(-1, 1, 200, dtype=np.float32)
@@ -66,43 +67,43 @@ functions = {
 a, b = tf.Variable(0.0), tf.Variable(0.0)
 
 
-def train_step(y_fun, y, learning_rate, optimizer):
-    """One step, of gradient descent or of an optimizer; returns a, b and the cost before it."""
-    with tf.GradientTape() as tape:
-        mse = tf.reduce_mean(tf.square(y - y_fun(a, b)))
-    gradient_a, gradient_b = tape.gradient(mse, [a, b])
-    before = tf.stack([a, b, mse])
-    if optimizer is None:
-        a.assign_sub(learning_rate * gradient_a)
-        b.assign_sub(learning_rate * gradient_b)
-    else:
-        optimizer.apply([gradient_a, gradient_b], [a, b])
-    return before
-
-
-def descend(start, y_fun, y, learning_rate, optimizer=None):
-    """The path from a start: rows of a, b, cost. An infinite cost at its end: it diverged."""
+@tf.function
+def train(start, y_fun, y, learning_rate, optimizer=None):
+    """Gradient descent, or an optimizer, from a start; returns a, b, cost before every step."""
     a.assign(start[0])
     b.assign(start[1])
-    step = tf.function(partial(train_step, y_fun, y, learning_rate, optimizer))
-    path = []
-    for _ in range(cfg.steps):
-        path.append(step().numpy())
-        if not path[-1][2] < 1000 * max(1, path[0][2]):  # not a number is not less, either
-            path[-1][2] = np.inf
-            break
-    return np.array(path)
+    path = tf.TensorArray(tf.float32, size=cfg.steps)
+    for t in tf.range(cfg.steps):
+        with tf.GradientTape() as tape:
+            mse = tf.reduce_mean(tf.square(y - y_fun(a, b)))
+        path = path.write(t, tf.stack([a, b, mse]))
+        gradient_a, gradient_b = tape.gradient(mse, [a, b])
+        if optimizer is None:
+            a.assign_sub(learning_rate * gradient_a)
+            b.assign_sub(learning_rate * gradient_b)
+        else:
+            optimizer.apply([gradient_a, gradient_b], [a, b])
+    return path.stack()
+
+
+def descend(start, y_fun, y, learning_rate, train=train):
+    """The path (steps, 3) from a start. Where it diverges it ends, with an infinite cost."""
+    start, learning_rate = tf.constant(start, tf.float32), tf.constant(learning_rate, tf.float32)
+    path = train(start, y_fun, y, learning_rate).numpy()
+    exploded = ~(path[:, 2] < 1000 * max(1, path[0, 2]))  # more, or not a number
+    if exploded.any():
+        path = path[: exploded.argmax() + 1]
+        path[-1, 2] = np.inf
+    return path
 
 
 def outcome(path):
-    if np.isinf(path[-1, 2]):
-        return f"diverged at step {len(path) - 1}"
-    return "a = {:.4f}, b = {:.4f}, cost {:.4f}".format(*path[-1])
+    end = "a = {:.4f}, b = {:.4f}, cost {:.4f}".format(*path[-1])
+    return f"diverged at step {len(path) - 1}" if np.isinf(path[-1, 2]) else end
 
 
 # %% [markdown]
-# ## Drawing a descent
-# The fit and the path on the 3D surface, as in the notes, and from above, where it reads better.
+# ## Drawing a descent: the fit, the path on the surface, and from above, where it reads best
 
 # %%
 a3D, b3D = np.meshgrid(*[np.linspace(-2, 7, 91, dtype=np.float32)] * 2)  # the parameter space
@@ -111,6 +112,7 @@ a3D, b3D = np.meshgrid(*[np.linspace(-2, 7, 91, dtype=np.float32)] * 2)  # the p
 def draw(name, y_fun, y, paths):
     """Draw and print the end of each path; returns the surface of cost, (91, 91)."""
     fig = plt.figure(figsize=(14, 4.4))
+    fig.subplots_adjust(wspace=0.3)
     left = fig.add_subplot(131, xlabel="x", ylabel="y")
     above = fig.add_subplot(133, xlabel="a", ylabel="b", title="cost from above, paths from o to *")
     surface = fig.add_subplot(132, projection="3d", xlabel="a", ylabel="b", zlabel="cost")
@@ -134,16 +136,15 @@ def draw(name, y_fun, y, paths):
 
 # %% [markdown]
 # ## Part 1: a line
-# One bowl: every start ends where least squares is without descending. Noise with a spread of
-# 0.1 / √12 moves that point by a standard error of this / √200 for b, divided by √mean(x²) for a.
-# Two draws, the notes' and ours, differ by at most 3 √2 of it.
+# One bowl: every start ends at the least-squares point. The noise, of spread 0.1 / √12, gives b a
+# standard error of that / √200, and a one larger by 1 / √mean(x²). Two draws differ by 3 √2 of it.
 
 # %%
-linear, rows = functions["linear"], []
+linear, rows, walks = functions["linear"], [], []
 y = np.float32(linear(*REAL_PARAMS) + np.random.rand(200) / 10)
 best = np.polyfit(x, y, 1)
 print("Part 1, a line. Least squares: a = {:.4f}, b = {:.4f}".format(*best))
-paths = {key: descend(p, linear, y, cfg.learning_rate) for key, p in INIT_PARAMS.items()}
+paths = {key: descend(p, linear, y, LR) for key, p in INIT_PARAMS.items()}
 error_b = 3 * 2**0.5 * 0.1 / (12 * 200) ** 0.5
 draw("linear", linear, y, paths)
 for key, path in paths.items():
@@ -152,10 +153,9 @@ for key, path in paths.items():
 
 # %% [markdown]
 # ## Part 2: the learning rate is too large (跨步太大)
-# Along a direction of curvature λ, an eigenvalue of the Hessian (the matrix of the second
-# derivatives), a step multiplies the distance to the bottom by 1 - rate * λ. Beyond rate = 2 / λ
-# that grows. The largest λ here is 2, along b: the notes' rate of 1 is the very edge, where b
-# jumps between its start and its mirror image for ever while a converges.
+# Along curvature λ, an eigenvalue of the matrix of second derivatives (Hessian), a step multiplies
+# the distance to the bottom by 1 - rate * λ: beyond rate = 2 / λ it grows. The largest λ is 2, of
+# b: at the notes' rate of 1, the edge, b jumps between its start and the mirror image for ever.
 
 # %%
 with tf.GradientTape() as outer:
@@ -165,25 +165,21 @@ with tf.GradientTape() as outer:
 hessian = np.array(outer.jacobian(gradient, [a, b]))  # (2, 2)
 limit = 2 / np.linalg.eigvalsh(hessian).max()
 print(f"Part 2, the largest stable learning rate is 2 / λ = {limit:.4f}")
-rates = {"below": 0.98 * limit, "large": cfg.large_learning_rate, "above": 1.02 * limit}
-*_, start = INIT_PARAMS.values()
+rates = {"above": 1.02 * limit, "large": cfg.large_learning_rate, "below": 0.98 * limit}
 paths = {f"{key}, {rate:.3g}": descend(start, linear, y, rate) for key, rate in rates.items()}
 draw("large_learning_rate", linear, y, paths)
-
 fig, ax = plt.subplots(figsize=(7, 3.6))
 for color, (key, path) in zip(COLORS, paths.items()):
     ax.plot(path[:50, 1], ".-", color=color, label=f"{key}: {outcome(path)}")
 ax.set(xlabel="step (the first 50)", ylabel="b", ylim=(-2, 9))
-ax.legend(fontsize=8)
+ax.legend(fontsize=8, loc="upper left")
 common.show(fig, "jumps")
-
-below, _, above = paths.values()
+above, _, below = paths.values()
 rows.append(("2 % below 2 / λ: b", None, below[-1, 1], abs(below[-1, 1] - best[1]) < 0.05))
 rows.append(("2 % above 2 / λ", None, outcome(above)[:22], above[-1, 2] == np.inf))
 for key, p in INIT_PARAMS.items():
-    path = descend(p, linear, y, cfg.large_learning_rate)
-    jumps = "diverged" if path[-1, 2] == np.inf else "{:.2f}, {:.2f}".format(*path[-2:, 1])
-    rows.append((f"large rate {key}: b", "jumps", jumps, np.ptp(path[-2:, 1]) > 0.1))
+    last = descend(p, linear, y, cfg.large_learning_rate)[-2:, 1]
+    rows.append((f"large rate {key}: b", "jumps", str(last.round(2)), np.ptp(last) > 0.1))
 
 # %% [markdown]
 # ## Part 3: local minima (局部最優)
@@ -193,38 +189,33 @@ for key, p in INIT_PARAMS.items():
 # %%
 y_fun = functions[cfg.function]
 y = np.float32(y_fun(*REAL_PARAMS) + np.random.RandomState(0).normal(0, 0.1, 200))
-paths = {key: descend(p, y_fun, y, cfg.learning_rate) for key, p in INIT_PARAMS.items()}
+paths = {key: descend(p, y_fun, y, LR) for key, p in INIT_PARAMS.items()}
 print(f"Part 3, {cfg.function}")
 cost3D = draw("local_minima", y_fun, y, paths)
 for key, path in paths.items():
     which = "global" if path[-1, 2] < 1.2 * cost3D.min() else "local"  # the next best has 2.6
-    rows.append((f"{cfg.function} {key}: a, b", None, "{:.3f}, {:.3f}".format(*path[-1]), None))
-    rows.append((f"{cfg.function} {key}: {which}", None, path[-1, 2], None))
+    end = "{:.3f} {:.3f}, cost {:.3f}".format(*path[-1])
+    rows.append((f"{cfg.function} {key}: {which}", None, end, None))
 
 # %% [markdown]
 # ## Part 4: four optimizers, one start
 # Momentum (動量) keeps rolling: from (2, 4.5) it shoots past the global minimum and comes to rest
-# in a local one. RMSprop and Adam divide a gradient by its usual size, and so lose no time where
-# it is flat; but near a minimum RMSprop still steps as far, and ends beside it.
+# in a local one. RMSprop and Adam divide a gradient by its usual size, so they lose no time where
+# it is flat; near a minimum RMSprop still steps as far, and ends beside it.
 
 # %%
-optimizers = {
-    "SGD": keras.optimizers.SGD(cfg.learning_rate),
-    "momentum": keras.optimizers.SGD(cfg.learning_rate, momentum=0.9),
-    "RMSprop": keras.optimizers.RMSprop(cfg.learning_rate),
-    "Adam": keras.optimizers.Adam(cfg.learning_rate),
-}
+optimizers = dict(SGD=SGD(LR), momentum=SGD(LR, 0.9), RMSprop=RMSprop(LR), Adam=Adam(LR))
 fig, ax = plt.subplots(figsize=(5, 4.4), subplot_kw=dict(xlabel="a", ylabel="b"))
 ax.imshow(cost3D, origin="lower", extent=(-2, 7, -2, 7), cmap="Greys_r", alpha=0.6)
-walks = []
 print("Part 4, from {:g},{:g}".format(*start))
 for color, (name, optimizer) in zip(COLORS, optimizers.items()):
     optimizer.build([a, b])
-    path = descend(start, y_fun, y, cfg.learning_rate, optimizer)
+    method = tf.function(partial(train.python_function, optimizer=optimizer))
+    path = descend(start, y_fun, y, LR, method)
     walks.append((path, *ax.plot([], [], "o-", markevery=[-1], color=color, label=name)))
     print(f"  {name}: {outcome(path)}")
     rows.append((f"{name}: cost at the end", None, path[-1, 2], None))
-ax.legend()
+ax.legend(loc="upper right")
 
 
 def frame(t):
@@ -233,8 +224,8 @@ def frame(t):
         walk.set_data(path[: t + 1, :2].T)
 
 
-frames = np.unique(np.geomspace(1, cfg.steps, 48).astype(int) - 1)
-common.show(FuncAnimation(fig, frame, frames), "race")
+steps = np.unique(np.geomspace(1, cfg.steps, 48).astype(int) - 1)
+common.show(FuncAnimation(fig, frame, steps), "race")
 
 # %% [markdown]
 # ## In the notes, and here

@@ -133,7 +133,7 @@ def predict(images, xs, name):
         remedy = f"run once without --predict and with --head {cfg.head}"
         raise common.Trouble(f"{saved} does not hold the layers of this head: {remedy}") from error
     lengths = np.asarray(head(xs))[:, 0]
-    fig, axes = plt.subplots(rows, 4, figsize=(9, 2.6 * rows), squeeze=False)
+    fig, axes = plt.subplots(rows, 4, figsize=(9, 2.5 * rows), squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
     for ax, image, length in zip(axes.flat, images, lengths):
@@ -194,8 +194,8 @@ def learn(xs, rows):
         kinds, blend, start = [rows], 1, 0.0
     examples = range(cfg.steps * cfg.batch_size)
     chosen = np.stack([np.random.choice(kinds[i % len(kinds)], blend) for i in examples])
-    share = np.random.dirichlet(np.ones(blend), len(chosen))  # (600, 4); a row adds up to 1
-    x = sum(share[:, i, None] * xs[chosen[:, i]] for i in range(blend)).astype(np.float32)
+    share = np.random.dirichlet(np.ones(blend), len(chosen)).astype(np.float32)  # (600, 4)
+    x = sum(share[:, i, None] * xs[chosen[:, i]] for i in range(blend))  # (600, 512)
     y = (share * lengths[chosen]).sum(axis=1).astype(np.float32)
     head = fc_layers(xs.shape[1], start)
     head.compile(optimizer=keras.optimizers.RMSprop(cfg.learning_rate), loss="mse")
@@ -239,31 +239,30 @@ for name, (of_cats, of_tigers) in ((name, np.split(a, 2)) for name, a in answers
     auc[name] = float(np.mean(of_tigers[:, None] > of_cats))  # of all pairs of a cat and a tiger
     error[name] = float(np.abs([of_cats - 40, of_tigers - 100]).mean())
 
-fig, ax = plt.subplots(figsize=(7, 2.4))
-bars = ax.barh(list(auc), list(auc.values()), color=["C1", "0.6", "0.6"])
-ax.bar_label(bars, [f"{auc[name]:.2f}, {error[name]:.0f} cm off" for name in auc], padding=4)
-ax.axvline(0.5, color="black", linestyle=":")
-ax.set(xlabel="pairs in which the tiger is the longer one (dotted: by guessing)", xlim=(0, 1.35))
+fig, ax = plt.subplots(figsize=(7, 2.2))
+ax.bar_label(ax.barh(list(error), list(error.values()), color=["C1", "0.7", "0.7"]), fmt="%.0f cm")
+ax.axvline(30, color="black", linestyle=":")
+ax.set(xlabel="mean error, cm (dotted: for saying 70 every time)", xlim=(0, 60))
 ax.invert_yaxis()
 common.show(fig, "why")
 
 # %% [markdown]
 # ## What VGG16 sees in a tiger
-# The five strongest channels near the beginning, the middle and the end: edges, then textures,
+# The five busiest channels near the beginning, the middle and the end: edges, then textures,
 # then the few places that matter.
 
 # %%
 watched = ["block1_conv2", "block3_conv3", "block5_conv3"]
 watch = keras.Model(vgg.inputs[0], [vgg.get_layer(name).output for name in watched])
-tiger = images[test[1][0]]
+tiger = images[tigers[0]]
 activations = watch(keras.applications.vgg16.preprocess_input(tiger[None].astype(np.float32)))
 
 fig, axes = plt.subplots(3, 6, figsize=(9, 4.8))
 for row, name, activation in zip(axes, watched, activations):
     channels = np.moveaxis(np.asarray(activation[0], np.float32), -1, 0)  # (64, 224, 224) …
-    strongest = np.argsort(-channels.mean(axis=(1, 2)))[:5]
+    busiest = np.argsort(-channels.std(axis=(1, 2)))[:5]
     row[0].set_title(name, fontsize=9)
-    for ax, picture in zip(row, [tiger, *channels[strongest]]):
+    for ax, picture in zip(row, [tiger, *channels[busiest]]):
         ax.imshow(picture, cmap="gray")
         ax.axis("off")
 common.show(fig, "channels")

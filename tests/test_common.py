@@ -208,6 +208,149 @@ def test_batches_without_shuffling_are_one_pass_in_order():
     assert rows == [[0, 1, 2], [3, 4, 5], [6]]
 
 
+# What load_cats_and_tigers makes of other people's pictures.
+
+
+def picture(path, mode="RGB", size=(300, 200), **kwargs):
+    """Red on the left of the central square, blue on the right; grey levels where it is grey."""
+    from PIL import Image
+
+    image = Image.new("RGB", size, "red")
+    image.paste("blue", (size[0] // 2, 0, *size))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (image.convert(mode) if mode != "RGB" else image).save(path, **kwargs)
+    return path
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    for name in ("kittycat", "tiger"):
+        picture(tmp_path / "貓 and tigers" / name / "1.png")
+    return tmp_path / "貓 and tigers"
+
+
+def test_the_embedded_pictures_are_all_read():
+    images, labels, left_out = common.load_cats_and_tigers(ROOT / "data" / "cat_tiger")
+    assert images.shape == (20, 224, 224, 3) and images.dtype == np.uint8
+    assert labels.tolist() == [0] * 11 + [1] * 9 and left_out == []
+    assert (images.std(axis=(1, 2, 3)) > 20).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "kwargs"),
+    [
+        ("a.jpg", dict(quality=95)),
+        ("a.png", {}),
+        ("a.webp", dict(lossless=True)),
+        ("png called.jpg", dict(format="PNG")),
+        ("cmyk.jpg", dict(mode="CMYK", quality=95)),
+        ("palette.png", dict(mode="P")),
+        ("rgba.png", dict(mode="RGBA")),
+        ("big.jpg", dict(size=(4000, 3000))),
+        ("tall.png", dict(size=(200, 900))),
+    ],
+)
+def test_every_kind_of_picture_comes_out_right(tmp_path, name, kwargs):
+    image = common.load_img(picture(tmp_path / name, **kwargs)).astype(int)
+    assert image.shape == (224, 224, 3)
+    assert np.abs(image[:, :100] - (255, 0, 0)).max() <= 12
+    assert np.abs(image[:, 124:] - (0, 0, 255)).max() <= 12
+
+
+def test_a_turned_photograph_is_set_upright(tmp_path):
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees: what is stored on the left belongs on top
+    image = common.load_img(picture(tmp_path / "turned.jpg", exif=exif, quality=95)).astype(int)
+    assert np.abs(image[:100] - (255, 0, 0)).max() <= 12
+    assert np.abs(image[124:] - (0, 0, 255)).max() <= 12
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_grey_pictures_keep_their_brightness(tmp_path, bits):
+    from PIL import Image
+
+    grey = np.full((50, 50), 200 * (257 if bits == 16 else 1), f"uint{bits}")
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    assert (common.load_img(tmp_path / "grey.png") == 200).all()
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_what_is_transparent_becomes_white(tmp_path, mode):
+    from PIL import Image
+
+    if mode == "P":
+        Image.new("P", (50, 50), 0).save(tmp_path / "clear.png", transparency=0)
+    else:
+        Image.new(mode, (50, 50), 0).save(tmp_path / "clear.png")
+    assert (common.load_img(tmp_path / "clear.png") == 255).all()
+
+
+def test_what_cannot_be_read_is_named_with_the_reason(pictures):
+    tigers = pictures / "tiger"
+    whole = picture(tigers / "cut off.jpg").read_bytes()
+    (tigers / "cut off.jpg").write_bytes(whole[: len(whole) // 2])
+    (tigers / "text.jpg").write_text("a tiger")
+    (tigers / "empty.png").write_bytes(b"")
+    (tigers / "a folder.jpg").mkdir()
+    (tigers / "loop").symlink_to(tigers)
+    (tigers / "itself.jpg").symlink_to(tigers / "itself.jpg")
+    os.mkfifo(tigers / "pipe.jpg")  # opening it would wait for ever
+    (tigers / "vector.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+    images, labels, left_out = common.load_cats_and_tigers(pictures)
+    assert labels.tolist() == [0, 1] and len(images) == 2
+    reasons = {path.name: why for path, why in left_out}
+    assert reasons.keys() == {p.name for p in tigers.iterdir()} - {"1.png"}
+    assert "truncated" in reasons["cut off.jpg"]
+    for name in ("text.jpg", "empty.png", "vector.jpg"):
+        assert reasons[name] == "no JPEG, PNG or WebP picture"
+    for name in ("a folder.jpg", "loop", "itself.jpg", "pipe.jpg"):
+        assert reasons[name] == "not a file"
+
+
+def test_a_decompression_bomb_is_not_unpacked(pictures):
+    import zlib
+
+    def chunk(kind, data):
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    bomb = b"\x89PNG\r\n\x1a\n" + chunk(
+        b"IHDR", struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
+    )
+    bomb += chunk(b"IDAT", zlib.compress(b"\0" * 1_000_000)) + chunk(b"IEND", b"")
+    (pictures / "tiger" / "bomb.png").write_bytes(bomb)
+    (path, why), *others = common.load_cats_and_tigers(pictures)[2]
+    assert path.name == "bomb.png" and "pixels" in why and not others
+
+
+def test_no_more_than_400_of_each(pictures):
+    for i in range(2, 6):
+        picture(pictures / "tiger" / f"{i}.png")
+    images, labels, left_out = common.load_cats_and_tigers(pictures, at_most=3)
+    assert labels.tolist() == [0, 1, 1, 1] and len(left_out) == 1
+    assert "only 3 of a class" in left_out[0][1]
+
+
+def test_a_folder_without_the_two_classes_is_refused_in_one_line(pictures, tmp_path):
+    def refused(folder, about):
+        with pytest.raises(common.Trouble, match=about) as trouble:
+            common.load_cats_and_tigers(folder)
+        assert "\n" not in str(trouble.value)
+
+    refused(tmp_path / "missing", "must hold the folders kittycat and tiger")
+    refused(pictures / "tiger" / "1.png", "must hold the folders kittycat and tiger")
+    (pictures / "dog").mkdir()
+    refused(pictures, "it holds dog, kittycat, tiger")
+    (pictures / "dog").rename(pictures / ".hidden")
+    (pictures / "tiger" / "1.png").unlink()
+    refused(pictures, "tiger holds no picture")
+    (pictures / "tiger").rmdir()
+    refused(pictures, "it holds kittycat$")
+
+
 # ------------------------------------------------------------------- figures and report
 
 

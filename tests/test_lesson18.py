@@ -85,20 +85,14 @@ def test_pca_is_the_best_linear_code(run):
 
 
 def test_no_autoencoder_sees_a_label(run):
-    """The same images with other labels train the same network."""
-    import common
-    import keras
-
-    keras.utils.set_random_seed(1)
-    images, targets = next(iter(common.batches(run["x_train"], run["x_train"], 16)))
-    assert np.array_equal(images, targets)
+    names = set(run["train"].__code__.co_names + run["half"].__code__.co_names)
+    assert "x_train" in names and not {"y_train", "y_test"} & names
 
 
-def test_classes_far_apart_are_classified(run):
-    """The classifier's own path: its accuracy is that of its logits on the test labels."""
+def test_the_classifiers_are_measured_on_the_test_labels(run):
     accuracy = float((run["logits"].argmax(axis=1) == run["y_test"]).mean())
     assert accuracy == run["accuracy"]["code of 2", 1024]
-    assert run["accuracy"]["784 pixels", 1024] > 0.7, "after a few steps on 1,024 digits"
+    assert run["accuracy"]["784 pixels", 1024] > 0.7, "after ten steps on 1,024 digits"
 
 
 # Seeds 1 to 5 were tried; the lesson says what they gave.
