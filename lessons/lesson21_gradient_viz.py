@@ -46,9 +46,8 @@ LR, REAL_PARAMS, INIT_PARAMS = cfg.learning_rate, (1.2, 2.5), {}
 COLORS = ["#D55E00", "#0072B2", "#009E73", "#CC79A7"]
 for text in cfg.start:
     try:
-        start = INIT_PARAMS[f"from {text}"] = np.asarray_chkfinite(text.split(","), float).reshape(
-            2
-        )
+        start = np.asarray_chkfinite(text.split(","), float).reshape(2)
+        INIT_PARAMS[f"from {text}"] = start
     except ValueError:
         raise common.Trouble(f"--start takes pairs a,b such as 5,4; not {text!r}") from None
 
@@ -111,8 +110,7 @@ a3D, b3D = np.meshgrid(*[np.linspace(-2, 7, 91, dtype=np.float32)] * 2)  # the p
 
 def draw(name, y_fun, y, paths):
     """Draw and print the end of each path; returns the surface of cost, (91, 91)."""
-    fig = plt.figure(figsize=(14, 4.4))
-    fig.subplots_adjust(wspace=0.3)
+    fig = plt.figure(figsize=(14, 4.4), layout="constrained")
     left = fig.add_subplot(131, xlabel="x", ylabel="y")
     above = fig.add_subplot(133, xlabel="a", ylabel="b", title="cost from above, paths from o to *")
     surface = fig.add_subplot(132, projection="3d", xlabel="a", ylabel="b", zlabel="cost")
