@@ -9,7 +9,7 @@ endif
 LESSONS := $(patsubst lessons/lesson%,%,$(basename $(wildcard lessons/lesson*.py)))
 NUMBERS := $(foreach lesson,$(LESSONS),$(firstword $(subst _, ,$(lesson))))
 
-.PHONY: help lessons smoke test full bench clean $(NUMBERS)
+.PHONY: help lessons smoke test full pages notebooks readme bench clean $(NUMBERS)
 
 help:
 	@echo "make lessons   run every lesson at the notes' settings, and print one closing table"
@@ -17,6 +17,9 @@ help:
 	@echo "make 15        run one lesson; ARGS='--steps 300' passes flags on"
 	@echo "make test      run the tests, all but the full runs"
 	@echo "make full      run the full runs, minutes each, and hold them to the notes"
+	@echo "make pages     a web page per lesson in pages/site/; NOTES=FILE puts your notes beside it"
+	@echo "make notebooks a notebook per lesson in notebooks/"
+	@echo "make readme    bring both READMEs up to date with the last make lessons"
 	@echo "make bench     time a training step against the TF1 code of the notes"
 	@echo "make clean     remove .venv and outputs"
 
@@ -30,6 +33,10 @@ $(VENV)/lessons.stamp: requirements.txt
 
 $(VENV)/tests.stamp: tests/requirements.txt $(VENV)/lessons.stamp
 	$(PY) -m pip install --quiet -r tests/requirements.txt
+	@touch $@
+
+$(VENV)/pages.stamp: pages/requirements.txt $(VENV)/lessons.stamp
+	$(PY) -m pip install --quiet -r pages/requirements.txt
 	@touch $@
 
 lessons: $(VENV)/lessons.stamp
@@ -49,8 +56,17 @@ test: $(VENV)/tests.stamp
 full: $(VENV)/tests.stamp
 	$(PY) -m pytest -m full
 
+pages: $(VENV)/pages.stamp
+	$(PY) pages/build.py site $(if $(NOTES),--notes "$(NOTES)") $(ARGS)
+
+notebooks: $(VENV)/pages.stamp
+	$(PY) pages/build.py notebooks
+
+readme: $(VENV)/lessons.stamp
+	$(PY) pages/readme.py
+
 bench: $(VENV)/lessons.stamp
 	$(PY) tests/bench/bench.py $(ARGS)
 
 clean:
-	rm -rf $(VENV) outputs
+	rm -rf $(VENV) outputs pages/site notebooks

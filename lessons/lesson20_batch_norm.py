@@ -1,8 +1,7 @@
 """Lesson 20: Batch normalization 批標準化
 
-You will see two networks with the same bad start side by side, without and with batch
-normalization: how the inputs of their layers are distributed while they learn, what each
-costs, and what becomes of the normalized one when it meets a single point.
+You will see two networks with the same bad start learn side by side, without and with batch
+normalization: the inputs of every layer, the cost, and what a single point does to the second.
 
     python lessons/lesson20_batch_norm.py                     # relu and tanh, as the notes discuss
     python lessons/lesson20_batch_norm.py --activation tanh   # one of them
@@ -18,10 +17,10 @@ costs, and what becomes of the normalized one when it meets a single point.
 | `sess.run([train_op, train_op_norm])` | `train(both, ...)`, one `tf.function`            |
 
 Where the notes slip:
-- Their comment says that a test must use fixed statistics; their code never does. Ours compares.
-- `fix_seed(1)` before each net does not give both the same weights: a TF1 draw also depends on
-  how many operations were made before it. Here they do start alike.
-- relu without BN has no error curve since its cost is not finite. Here the empty axis says so.
+- They say that a test must use fixed statistics, but their code never does. Ours compares.
+- `fix_seed(1)` does not give their two nets the same weights, since a draw in TF1 also depends on
+  how many operations were made before it. Ours do start alike.
+- relu without BN has no error curve because its cost is not finite. Here the plot says so.
 """
 
 # %%
@@ -38,7 +37,6 @@ cfg = common.settings(
 
 # %%
 from functools import partial
-
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -58,8 +56,7 @@ NAMES, COLORS = ["no BN", "BN"], ["#D55E00", "#0072B2"]
 # %%
 x_data = np.linspace(-7, 10, 2500, dtype=np.float32)[:, np.newaxis]  # (2500, 1)
 np.random.shuffle(x_data)
-noise = np.random.normal(0, 8, x_data.shape)
-y_data = np.float32(np.square(x_data) - 5 + noise)  # (2500, 1)
+y_data = np.float32(np.square(x_data) - 5 + np.random.normal(0, 8, x_data.shape))  # (2500, 1)
 
 fig, ax = plt.subplots(figsize=(6, 3.6))
 ax.scatter(x_data, y_data, s=4, alpha=0.5)
@@ -71,18 +68,14 @@ common.show(fig, "data")
 # fully connected layer (全連接層) → batch normalization → activation function (激活函數) → next
 #
 # The weights come from N(0, 1), on purpose a bad start: 30 inputs add up to a spread of about 5,
-# and a tanh of that is nearly always -1 or 1. Batch normalization takes the batch's mean and
-# variance out of every unit's input, then lets the unit learn a scale (擴展參數 γ) and a shift
-# (平移參數 β), with which it can undo the normalization if that turns out to be useless.
-# `momentum` is the notes' decay: at each step a moving average keeps half of its old value.
+# and a tanh of that is mostly -1 or 1. Batch normalization takes the batch's mean and variance
+# out of every unit's input, then lets the unit learn a scale (擴展參數 γ) and a shift (平移參數 β),
+# with which it can undo that. `momentum` is the notes' decay of the moving averages, 0.5.
 
 
 # %%
 def built_net(activation, norm):
-    """The notes' net, with `norm` normalized on the input and before every hidden activation.
-
-    Its outputs are the inputs of layers 1 to 8, (n, 1) and 7 times (n, 30), and the prediction.
-    """
+    """The notes' net: (n, 1) → the inputs of layers 1 to 8, (n, 1), 7 x (n, 30); prediction."""
     keras.utils.set_random_seed(cfg.seed)
 
     def fully_connected(inputs, units):
@@ -108,7 +101,7 @@ def built_net(activation, norm):
 
 # %%
 x_data, y_data = tf.constant(x_data), tf.constant(y_data)
-mean_squared_error = keras.losses.MeanSquaredError()
+mse = keras.losses.MeanSquaredError()
 
 
 def look(net, x, training=True):
@@ -119,22 +112,18 @@ def look(net, x, training=True):
 
 @tf.function
 def train(both, first, steps):
-    """Train both nets for so many steps from step `first`, on batches of 10 in order.
-
-    Returns each net's outputs on all points before the first step, and the costs on all points
-    before every fifth step (2, steps / 5).
-    """
+    """Look at both nets, then train; returns all outputs, and costs every 5 steps (2, n)."""
     looks, costs = [look(net, x_data) for net in both], []
     for net in both:
         cost_his = tf.TensorArray(tf.float32, size=0, dynamic_size=True)
         for i in tf.range(first, first + steps):
             if i % 5 == 0:
-                cost = mean_squared_error(y_data, look(net, x_data)[-1])
+                cost = mse(y_data, look(net, x_data)[-1])
                 cost_his = cost_his.write(cost_his.size(), cost)
             row = i * 10 % len(x_data)
             with tf.GradientTape() as tape:
                 prediction = net(x_data[row : row + 10], training=True)[-1]  # (10, 1)
-                cost = mean_squared_error(y_data[row : row + 10], prediction)
+                cost = mse(y_data[row : row + 10], prediction)
             gradients = tape.gradient(cost, net.trainable_variables)
             for weight, gradient in zip(net.trainable_variables, gradients):
                 weight.assign_sub(cfg.learning_rate * gradient)
@@ -142,23 +131,20 @@ def train(both, first, steps):
     return looks, tf.stack(costs)
 
 
-# %% [markdown]
-# The notes look at the layers every 50 steps; every 10 makes a smoother animation.
-
 # %%
 nets, cost_his, watched = {}, {}, {}
 for activation in ACTIVATIONS:
     nets[activation] = both = [built_net(activation, norm) for norm in (False, True)]
     watched[activation], costs = {}, []
-    for step in [*range(0, cfg.steps, cfg.record), cfg.steps]:
-        steps = min(cfg.record, cfg.steps - step)  # 0 at the last look
-        looks, cost = train(both, tf.constant(step), tf.constant(steps))
+    for step in [*range(0, cfg.steps, cfg.record), cfg.steps]:  # the notes: every 50
+        looks, cost = train(both, tf.constant(step), tf.constant(min(cfg.record, cfg.steps - step)))
         watched[activation][step] = [[v.numpy() for v in outputs] for outputs in looks]
         costs.append(cost)
-    costs.append([[mean_squared_error(y_data, outputs[-1])] for outputs in looks])
+    costs.append([[mse(y_data, outputs[-1])] for outputs in looks])
     cost_his[activation] = np.concatenate(costs, axis=1)  # (2, 51)
-    for name, history in zip(NAMES, cost_his[activation]):
-        print(f"{activation}, {name}: cost {history[0]:.4g} → {history[-1]:.4g}")
+    print(
+        f"{activation}: last cost without BN {costs[-1][0][0]:.4g}, with BN {costs[-1][1][0]:.4g}"
+    )
 
 # %% [markdown]
 # ## The inputs of every layer
@@ -168,7 +154,8 @@ for activation in ACTIVATIONS:
 
 # %%
 LIMITS = {"input": (-7, 10), "relu": (0, 3), "tanh": (-1, 1)}
-np.seterr(invalid="ignore", over="ignore")  # of exploded values nan is the right spread
+gaps = dict(hspace=0.5, wspace=0.25, left=0.1, right=0.99)
+np.seterr(invalid="ignore", over="ignore")  # the spread of exploded values is nan, or inf
 
 
 def draw_layers(axes, activation, step):
@@ -176,61 +163,58 @@ def draw_layers(axes, activation, step):
     for row, name, color, outputs in zip(axes, NAMES, COLORS, watched[activation][step]):
         for i, (ax, values) in enumerate(zip(row, outputs)):
             limits = LIMITS[activation if i else "input"]
-            ax.clear()
-            ax.hist(np.clip(values, *limits).ravel(), bins=15, range=limits, color=color)
+            counts, edges = np.histogram(np.clip(values, *limits), bins=15, range=limits)
+            for bars in [*ax.patches]:  # of the frame before
+                bars.remove()
+            ax.stairs(counts / counts.max(), edges, fill=True, color=color)
             text = f"sd {values.std(dtype=float):,.2f}" if values.any() else "all dead"
             ax.set_title(text if np.isfinite(values).all() else "inf or nan", fontsize=8, y=0.95)
-            ax.set(xticks=[], yticks=[], xlim=limits)
+            ax.set(xticks=[], yticks=[], xlim=limits, ylim=(0, 1.1))
         row[0].set_ylabel(f"step {step}\n{name}", rotation=0, ha="right", va="center")
 
 
 for activation in ACTIVATIONS:
     steps = [step for step in watched[activation] if step % 50 == 0]
-    fig, axes = plt.subplots(2 * len(steps), 8, figsize=(11, 1.8 * len(steps)))
+    fig, axes = plt.subplots(2 * len(steps), 8, figsize=(11, 2 * len(steps)), gridspec_kw=gaps)
     for i, step in enumerate(steps):
         draw_layers(axes[2 * i : 2 * i + 2], activation, step)
-    low, high = LIMITS[activation]
-    fig.supxlabel(f"{activation}: inputs of layer 1, from -7 to 10, to 8, from {low} to {high}")
+    axes[-1, 4].set_xlabel(f"{activation}: into layer 1 (-7, 10), into 2 to 8 {LIMITS[activation]}")
     common.show(fig, f"layers_{activation}")
 
-    fig, axes = plt.subplots(2, 8, figsize=(10, 2.8), gridspec_kw=dict(left=0.1, right=0.99))
+    fig, axes = plt.subplots(2, 8, figsize=(10, 2.8), gridspec_kw=gaps)
     draw = partial(draw_layers, axes, activation)
     common.show(FuncAnimation(fig, draw, list(watched[activation])), f"layers_{activation}")
 
 # %% [markdown]
 # ## The cost, and the test
 # A point that comes alone is its own mean and has no variance: normalized by its own statistics
-# it is 0, whatever it was, so the net answers the same to every point. A test therefore uses
-# fixed statistics, the moving averages (移動平均). With a decay of 0.5 these remember little more
-# than the last two batches of 10 points: they do, but they are noisy.
+# it is 0, whatever it was. The net answers the same to every point. A test therefore uses the
+# moving averages (移動平均); with decay 0.5 these remember few batches of 10, and so are noisy.
 
 # %%
-fig, axes = plt.subplots(2, len(ACTIVATIONS), figsize=(5.5 * len(ACTIVATIONS), 7), squeeze=False)
-order, lonely = np.argsort(x_data[:, 0]), np.linspace(-7, 10, 9, dtype=np.float32)
-rows = []
+size = dict(figsize=(5.5 * len(ACTIVATIONS), 7), squeeze=False, layout="constrained")
+fig, axes = plt.subplots(2, len(ACTIVATIONS), **size)
+order, rows = np.argsort(x_data[:, 0]), []
 for (above, below), activation in zip(axes.T, ACTIVATIONS):
-    at = np.minimum(np.arange(cost_his[activation].shape[1]) * 5, cfg.steps)
+    at = np.array([*range(0, cfg.steps, 5), cfg.steps])
     for name, color, history in zip(NAMES, COLORS, cost_his[activation]):
-        above.plot(at, history, ".-", color=color, label=name)
-        if len(lost := at[~np.isfinite(history)]):
-            text = f"{name}: the cost is not finite from step {lost[0]} on"
-            above.text(0.5, 0.5, text, transform=above.transAxes, ha="center", color=color)
+        lost = at[~np.isfinite(history)]
+        label = f"{name}, not finite from step {lost[0]} on" if len(lost) else name
+        above.plot(at, history, ".-", color=color, label=label)
     above.set(title=activation, xlabel="step", ylabel="cost on all points", yscale="log")
     above.legend(loc="upper right")
 
-    below.scatter(x_data, y_data, s=3, color="0.8")
-    for training, label in ((True, "own statistics, all points"), (False, "moving averages")):
-        prediction = look(nets[activation][1], x_data, training)[-1]
-        below.plot(tf.gather(x_data, order), tf.gather(prediction, order), label=label)
-        cost = float(mean_squared_error(y_data, prediction))
-        rows.append((f"{activation} BN: {label[:15]}", None, cost, None))
-    alone = [look(nets[activation][1], tf.constant([[x]]))[-1].numpy().item() for x in lonely]
-    below.plot(lonely, alone, "k^", label="own statistics, each alone")
+    answer = partial(look, nets[activation][1])
+    alone = tf.concat([answer(x_data[i : i + 1])[-1] for i in order[::277]], axis=0)  # (10, 1)
+    for label, training in (("own statistics", True), ("moving averages", False)):
+        prediction = answer(x_data, training=training)[-1]
+        below.plot(x_data.numpy()[order], prediction.numpy()[order], label=f"{label}, all points")
+        rows.append((f"{activation} BN: {label}", None, float(mse(y_data, prediction)), None))
+    below.plot(x_data.numpy()[order[::277]], alone, "k^", label="own statistics, each point alone")
+    below.scatter(x_data, y_data, s=3, color="0.8", zorder=0)
     below.set(xlabel="x", ylabel="prediction, with BN")
     below.legend(fontsize=8)
-    rows.append(
-        (f"{activation} BN: points alone", None, f"all {alone[0]:.1f}", np.ptp(alone) < 1e-3)
-    )
+    rows.append((f"{activation} BN: alone", None, f"all {alone[0, 0]:.1f}", np.ptp(alone) < 1e-3))
 common.show(fig, "cost")
 
 # %% [markdown]
@@ -239,23 +223,20 @@ common.show(fig, "cost")
 # 0 on every point (relu), values beyond 0.96, the notes' example of saturation (tanh).
 
 # %%
-stuck = {"relu": lambda v: ~(v > 0).any(axis=0), "tanh": lambda v: np.abs(v) > 0.96}
+STUCK = {"relu": lambda v: ~(v > 0).any(axis=0), "tanh": lambda v: np.abs(v) > 0.96}
 for activation in ACTIVATIONS:
     for i, name in enumerate(NAMES):
         for when, step in (("first", 0), ("last", cfg.steps)):
-            start, outputs = f"{activation} {name}: ", watched[activation][step][i]
-            spread = [v.std(dtype=float) for v in outputs[:8]]
-            spread = " ".join(f"{v:.1f}" if v < 10 else f"{v:.0f}" for v in spread)
-            share = [stuck[activation](v).mean() for v in outputs[1:8]]
+            outputs, start = watched[activation][step][i], f"{activation} {name}: "
+            spread = " ".join(f"{v.std(dtype=float):.{int(v.std() < 10)}f}" for v in outputs[:8])
+            stuck = [STUCK[activation](v).mean() for v in outputs[1:8]]
+            percent = " ".join(f"{100 * share:.0f}" for share in stuck)
             rows.append((start + f"cost {when}", None, cost_his[activation][i, -(step > 0)], None))
             rows.append((start + f"spread {when}", None, spread, None))
-            text = " ".join(f"{100 * v:.0f}" for v in share)
-            rows.append((start + f"stuck {when}", None, text, None))
-        claims, holds = {
-            "no BN": ("most", np.mean(share) > 0.5),
-            "BN": ("few", np.mean(share) < 0.5),
-        }[name]
-        rows.append((start + "stuck, mean", claims, np.mean(share), holds))
-    first, last = cost_his[activation][:, -1]
-    rows.append((f"{activation}: BN ends lower", "yes", last / first, not first <= last))
+            rows.append((start + f"stuck {when}", None, percent, None))
+        notes = "few" if name == "BN" else "all" if activation == "relu" else "most"
+        holds = dict(few=np.mean(stuck) < 0.5, most=np.mean(stuck) > 0.5, all=min(stuck) == 1)
+        rows.append((start + "stuck, mean", notes, np.mean(stuck), holds[notes]))
+    plain, norm = cost_his[activation][:, -1]
+    rows.append((f"{activation}: BN ends lower", "yes", norm / plain, not plain <= norm))
 common.report(rows)

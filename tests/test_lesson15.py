@@ -78,8 +78,8 @@ def test_full_run(seed, tmp_path):
     results = read_results(tmp_path, 15)
     assert results["here"]["test accuracy at step 600"] >= 0.955
     assert results["here"]["test accuracy at step 1000"] >= 0.968
-    assert len([row for row in results["results"] if row["notes"] is not None]) == 13
-    assert all(row["holds"] for row in results["results"])
+    verdicts = [row["holds"] for row in results["results"] if row["notes"] is not None]
+    assert verdicts == [True] * 13
 
 
 @pytest.mark.full
