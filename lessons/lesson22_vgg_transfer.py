@@ -18,7 +18,12 @@ a small new head learns, from 20 photographs and from lengths that are made up.
 | `tf.train.RMSPropOptimizer(0.001)` | `keras.optimizers.RMSprop(0.001)`                 |
 | `saver.save`, `saver.restore`      | `head.save`, `head.load_weights`                  |
 
-Where the notes slip: SLIPS
+Where the notes slip:
+- The links to the pictures and the weights are dead, a bare `except` hides it, `np.load` opens no
+  such file any more, and the path to save to has lost its first letter.
+- Their head has 6.4 million weights for a few pictures: with `--head notes` and these 20 it ranks
+  69 % of the held-out pairs right and is 27 cm off (seed 1). The head here, each group of pictures
+  left out in turn, ranks 96 to 100 % right and is 10 to 15 cm off (seeds 1 to 5).
 """
 
 # %%
@@ -161,6 +166,9 @@ cats, tigers = np.flatnonzero(labels == 0), np.flatnonzero(labels == 1)
 print(f"{len(cats)} cats, {len(tigers)} tigers, {len(left_out)} left out")
 for path, why in left_out:
     print(f"  {path.parent.name}/{path.name}: {why}")
+few = min(4, len(cats) // 2, len(tigers) // 2)  # to be held out
+if not few:
+    raise common.Trouble(f"{cfg.data} needs two cats and two tigers at least, to learn and to test")
 
 lengths = np.empty(len(images), np.float32)
 lengths[tigers] = np.maximum(20, np.random.randn(len(tigers)) * 30 + 100)
@@ -178,23 +186,27 @@ xs = features(with_mirrors, vgg, *end)  # (40, 512)
 
 # %% [markdown]
 # ## Learning
-# RMSprop and the mean squared error, as in the notes. A batch is three cats and three tigers, and
-# the head starts at the length half-way between the two: 100 steps are few, and should not go
-# into finding out that lengths are about 70.
+# RMSprop and the mean squared error, as in the notes. But an example is not one picture: it is a
+# blend of four cats or of four tigers, in turn, and so is its length. What the four have in
+# common stays; what is peculiar to one of them, its made-up length above all, averages out. And
+# the head starts half-way between the two: 100 steps are few.
 
 
 # %%
 def learn(xs, rows):
     """A head that has learned the lengths of these rows of `xs`; row i + n mirrors row i."""
-    kinds = [rows[labels[rows % n] == kind] for kind in (0, 1)]
+    kinds, blend = [rows[labels[rows % n] == kind] for kind in (0, 1)], 4
     start = np.mean([lengths[kind % n].mean() for kind in kinds])
     if cfg.head == "notes":
-        kinds, start = [rows], 0.0
+        kinds, blend, start = [rows], 1, 0.0
     examples = range(cfg.steps * cfg.batch_size)
-    chosen = np.array([np.random.choice(kinds[i % len(kinds)]) for i in examples])  # (600,)
+    chosen = np.array([np.random.choice(kinds[i % len(kinds)], blend) for i in examples])
+    share = np.random.dirichlet(np.ones(blend), len(chosen)).astype(np.float32)  # (600, 4)
+    x = sum(share[:, i, None] * xs[chosen[:, i]] for i in range(blend))  # (600, 512)
+    y = (share * lengths[chosen % n]).sum(axis=1)  # (600,)
     head = fc_layers(xs.shape[1], start)
     head.compile(optimizer=keras.optimizers.RMSprop(cfg.learning_rate), loss="mse")
-    steps = common.batches(xs[chosen], lengths[chosen % n], cfg.batch_size, shuffle=False)
+    steps = common.batches(x, y, cfg.batch_size, shuffle=False)
     head.fit(steps, shuffle=False, verbose=cfg.verbose)
     return head
 
@@ -217,9 +229,6 @@ groups = np.arange(n)
 if cfg.data == str(CATS_AND_TIGERS):  # data/README.md says why
     groups[5], groups[[14, 15, 16, 19]] = groups[4], groups[13]
 alone = np.bincount(groups)[groups] == 1
-few = min(4, len(cats) // 2, len(tigers) // 2)
-if not few:
-    raise common.Trouble(f"{cfg.data} needs two cats and two tigers at least, to learn and to test")
 test = [np.random.choice(kind[alone[kind]], few, replace=False) for kind in (cats, tigers)]
 test = np.concatenate(test)
 train = np.setdiff1d(np.arange(2 * n), [test, test + n])

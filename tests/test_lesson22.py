@@ -80,22 +80,25 @@ def test_the_convolutions_do_not_change(run):
     assert isinstance(head.optimizer, keras.optimizers.RMSprop)
 
 
-def test_a_batch_is_half_cats_and_half_tigers_with_their_own_lengths(run, monkeypatch):
+def test_an_example_blends_one_kind_and_its_lengths(run, monkeypatch):
+    """A cat and a tiger in turn. With the length as the only feature, feature and length blend
+    alike, stay within their kind, and spread less than the kind does."""
     import common
 
     shown, batches = [], common.batches
     monkeypatch.setattr(common, "batches", lambda *a, **k: shown.append(a) or batches(*a, **k))
-    rows = run["train"]
-    head = run["learn"](np.arange(40, dtype=np.float32)[:, np.newaxis], rows)
+    monkeypatch.setattr(run["cfg"], "steps", 20)
+    rows, lengths = run["train"] % 20, run["lengths"]
+    head = run["learn"](np.tile(lengths, 2)[:, np.newaxis], run["train"])
     x, y, batch_size = shown[0]
-    chosen = x[:, 0].astype(int)
-    assert batch_size == 6 and len(chosen) == 5 * 6 and set(chosen) <= set(rows)
-    assert (run["labels"][chosen % 20].reshape(5, 6) == [0, 1, 0, 1, 0, 1]).all()
-    assert (y == run["lengths"][chosen % 20]).all()
-    rows = rows % 20
-    means = [run["lengths"][rows[run["labels"][rows] == kind]].mean() for kind in (0, 1)]
+    assert batch_size == 6 and len(y) == 20 * 6
+    assert x[:, 0] == pytest.approx(y, rel=1e-5)
+    of_kind = [lengths[rows[run["labels"][rows] == kind]] for kind in (0, 1)]
+    for blends, whole in zip((y[0::2], y[1::2]), of_kind):
+        assert (blends > whole.min() - 1e-3).all() and (blends < whole.max() + 1e-3).all()
+        assert blends.std() < 0.8 * whole.std()
     start = head.get_layer("out").get_config()["bias_initializer"]["config"]["value"]
-    assert start == pytest.approx(np.mean(means), rel=1e-5)
+    assert start == pytest.approx(np.mean([whole.mean() for whole in of_kind]), rel=1e-5)
 
 
 def test_what_was_saved_is_what_predicts(run):
@@ -157,12 +160,21 @@ def test_predict_without_saved_layers_or_with_those_of_another_head(after_smoke,
     assert_one_line(process, about="run once without --predict")
 
 
-def test_a_folder_with_one_picture_of_a_kind(tmp_path):
+def test_a_folder_of_ones_own(tmp_path):
+    mine = tmp_path / "我的 pictures"
     for name in ("kittycat", "tiger"):
-        (tmp_path / name).mkdir()
-        shutil.copy(PICTURES / name / "01.jpg", tmp_path / name)
-    process = run_lesson(22, "--smoke", "--out", tmp_path / "out", "--data", tmp_path)
-    assert_one_line(process, about="two cats and two tigers")
+        (mine / name).mkdir(parents=True)
+        shutil.copy(PICTURES / name / "01.jpg", mine / name)
+    flags = (22, "--smoke", "--out", tmp_path / "out", "--data", mine)
+    assert_one_line(run_lesson(*flags), about="two cats and two tigers")
+    for name in ("kittycat", "tiger"):
+        shutil.copy(PICTURES / name / "02.jpg", mine / name)
+    (mine / "tiger" / "half.jpg").write_bytes((PICTURES / "tiger" / "03.jpg").read_bytes()[:3000])
+    process = run_lesson(*flags)
+    assert process.returncode == 0 and process.stderr == ""
+    assert "2 cats, 2 tigers, 1 left out" in process.stdout
+    assert "tiger/half.jpg: " in process.stdout
+    assert read_results(tmp_path / "out", 22)["here"]["pictures never trained on"] == 2
 
 
 def test_weights_that_are_no_weights(tmp_path):
@@ -206,7 +218,8 @@ def leave_one_group_out(run, features):
     return auc, np.abs(answers - np.repeat([40, 100], [11, 9])).mean()
 
 
-# LEAVE-ONE-OUT FIGURES
+# Measured, seeds 1 to 5: AUC 1.00 1.00 1.00 1.00 0.96, mean error 11.0 14.9 9.9 11.6 13.4 cm. The
+# order of the random draws alone moves an error by up to 2 cm.
 @pytest.mark.full
 @pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
 def test_leave_one_group_out(real, seed, monkeypatch):

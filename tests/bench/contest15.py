@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from running import variables
 
-STEPS = 20
+STEPS = 30
 
 
 def contestants():
