@@ -38,7 +38,7 @@ def assert_not_blank(path):
     import skimage.io
 
     image = skimage.io.imread(path)[..., :3]
-    assert min(image.shape[:2]) > 200, f"{path.name} is tiny"
+    assert min(image.shape[-3:-1]) > 200, f"{path.name} is tiny"
     paper = np.bincount(image.reshape(-1, 3).sum(axis=1)).max() / (image.size // 3)
     assert paper < 0.995, f"{path.name} is blank"
 
