@@ -170,7 +170,7 @@ fig, ax = plt.subplots(figsize=(7, 3.6))
 for color, (key, path) in zip(COLORS, paths.items()):
     ax.plot(path[:50, 1], ".-", color=color, label=f"{key}: {outcome(path)}")
 ax.set(xlabel="step (the first 50)", ylabel="b", ylim=(-2, 9))
-ax.legend(fontsize=8, loc="upper left")
+ax.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1))
 common.show(fig, "jumps")
 above, _, below = paths.values()
 rows.append(("2 % below 2 / λ: b", None, below[-1, 1], abs(below[-1, 1] - best[1]) < 0.05))

@@ -246,9 +246,10 @@ for name, answer in answers.items():  # how many tigers are above how many cats,
     error[name] = float(np.abs(answer - np.repeat([40, 100], few)).mean())
 
 fig, ax = plt.subplots(figsize=(7, 2.2))
-ax.bar_label(ax.barh(list(error), list(error.values()), color=["C1", "0.7", "0.7"]), fmt="%.0f cm")
+bars = ax.barh(list(error), list(error.values()), color=["C1", "0.7", "0.7"])
+ax.bar_label(bars, fmt="%.0f cm", label_type="center")
 ax.axvline(30, color="black", linestyle=":")
-ax.set(xlabel="mean error, cm (dotted: for saying 70 every time)", xlim=(0, 60))
+ax.set(xlabel="mean error, cm (dotted: for saying 70 every time)", xlim=(0, None))
 ax.invert_yaxis()
 common.show(fig, "why")
 

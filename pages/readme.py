@@ -58,7 +58,7 @@ LESSONS = {
         "二十一、可視化梯度",
         "gradients descend, jump, and fall into local minima; four optimizers race",
         "梯度下降、跳動、滑到局部最小值;四種優化器賽跑",
-        "LINE A",
+        "line from 2,4.5: b",
     ),
     "22": (
         "二十二、遷移學習",
@@ -76,8 +76,8 @@ PICTURES = [
 ]
 
 HEADINGS = {
-    "README.md": ("notes", "script", "what you see", "figure", "in the notes", "here", "seconds"),
-    "README.zh-Hant.md": ("筆記", "程式", "看到什麼", "數值", "筆記", "這裡", "秒"),
+    "README.md": ("notes", "script", "what you see", "figure", "in the notes", "here"),
+    "README.zh-Hant.md": ("筆記", "程式", "看到什麼", "數值", "筆記", "這裡"),
 }
 
 
@@ -94,7 +94,7 @@ def table(results, headings, chinese):
         script = next((ROOT / "lessons").glob(f"lesson{number}_*.py")).name
         link = f"[`{script}`](lessons/{script})"
         seen = translated if chinese else english
-        rows.append([section, link, seen, name, notes, here, f"{lesson['seconds']:.0f}"])
+        rows.append([section, link, seen, name, notes, here])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 

@@ -82,6 +82,8 @@ def test_ctrl_c_in_the_middle_of_training(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
         encoding="utf-8",
+        # A shell's background job, as this test may be, hands an ignored SIGINT down.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     for line in process.stdout:
         if line.startswith("step   50"):

@@ -218,8 +218,8 @@ def leave_one_group_out(run, features):
     return auc, np.abs(answers - np.repeat([40, 100], [11, 9])).mean()
 
 
-# Measured, seeds 1 to 5: AUC 1.00 1.00 1.00 1.00 0.96, mean error 11.0 14.9 9.9 11.6 13.4 cm. The
-# order of the random draws alone moves an error by up to 2 cm.
+# Measured, seeds 1 to 5: AUC 1.00 1.00 1.00 1.00 0.96, mean error 11.0 14.9 9.9 11.6 13.4 cm.
+# Without the blends, another order of the random draws moved an error by up to 2 cm.
 @pytest.mark.full
 @pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
 def test_leave_one_group_out(real, seed, monkeypatch):
