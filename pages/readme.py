@@ -133,12 +133,12 @@ def main():
         ]
         sys.exit(f"stale, run `make readme`: {', '.join(stale)}" if stale else 0)
     outputs = ROOT / "outputs"
-    results = {
-        number: json.loads((outputs / f"lesson{number}" / "results.json").read_text("utf-8"))
-        for number in LESSONS
-    }
-    if any(lesson["smoke"] for lesson in results.values()):
-        sys.exit("outputs/ has a --smoke run; run `make lessons` first")
+    results = {}
+    for number in LESSONS:
+        report = json.loads((outputs / f"lesson{number}" / "results.json").read_text("utf-8"))
+        if report["smoke"]:
+            sys.exit("outputs/ has a --smoke run; run `make lessons` first")
+        results[number] = {key: report[key] for key in ("title", "results", "versions")}
     RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf-8")
     for name in HEADINGS:
         (ROOT / name).write_text(with_table(ROOT / name, results), "utf-8")

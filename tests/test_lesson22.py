@@ -184,6 +184,12 @@ def test_weights_that_are_no_weights(tmp_path):
         assert_one_line(run_lesson(22, *flags), about=name)
 
 
+def test_keras_own_download_without_a_network(tmp_path):
+    env = os.environ | {"KERAS_HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:9"}
+    process = run_lesson(22, "--weights", "imagenet", "--out", tmp_path, env=env)
+    assert_one_line(process, about="pip fetches them")
+
+
 def test_without_weights_and_without_a_network(tmp_path):
     """One line that says what to run and which file would do instead."""
     for name in ("lessons", "data", "requirements.txt"):
