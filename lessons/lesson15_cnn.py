@@ -47,6 +47,7 @@ cfg = common.settings(
 # %%
 import keras
 import numpy as np
+from fused_adam import FusedAdam
 from keras import layers
 
 # %% [markdown]
@@ -112,13 +113,15 @@ print(" → ".join("x".join(map(str, shape[1:])) for shape in shapes))
 # ## Loss and optimizer
 # The loss is the notes' cross-entropy. It is computed from the logits, the values before the
 # softmax, because log(softmax(x)) = x - log(sum(exp(x))) never takes the log of a zero.
+# `FusedAdam` is `keras.optimizers.Adam`, only faster with the 3.2 million weights of `h_fc1`.
 
 # %%
-optimizers = {"adam": keras.optimizers.Adam, "adadelta": keras.optimizers.Adadelta}
+optimizers = {"adam": FusedAdam, "adadelta": keras.optimizers.Adadelta}
 model.compile(
     optimizer=optimizers[cfg.optimizer](cfg.learning_rate, epsilon=1e-8),  # TF1's epsilon
     loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     metrics=["accuracy"],
+    steps_per_execution=10,  # TensorFlow takes ten steps before Python has a look
 )
 
 # %% [markdown]

@@ -103,15 +103,14 @@ def compute_accuracy(step):
     common.line(f"step {step:4d}: test accuracy {accuracy[step]:.4f}")
 
 
+every_100_steps = keras.callbacks.LambdaCallback(
+    on_train_batch_begin=lambda step, logs: step % 100 == 0 and compute_accuracy(step)
+)
 model.fit(
     common.batches(x_train, y_train, cfg.batch_size).take(cfg.steps),
     shuffle=False,  # the batches are shuffled already
+    callbacks=[every_100_steps],
     verbose=cfg.verbose,
-    callbacks=[
-        keras.callbacks.LambdaCallback(
-            on_train_batch_begin=lambda step, logs: step % 100 == 0 and compute_accuracy(step)
-        )
-    ],
 )
 compute_accuracy(cfg.steps)
 

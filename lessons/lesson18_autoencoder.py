@@ -46,6 +46,7 @@ cfg = common.settings(
 # %%
 import keras
 import numpy as np
+from fused_adam import FusedAdam
 from keras import layers
 from keras.initializers import RandomNormal, TruncatedNormal
 
@@ -90,13 +91,13 @@ def half(n_in, sizes, last, normal):
 
 def train(autoencoder, epochs):
     """Fit the images to themselves; returns the cost on the test images after each epoch."""
-    adam = keras.optimizers.Adam(learning_rate, epsilon=1e-8)  # TF1's epsilon
+    adam = FusedAdam(learning_rate, epsilon=1e-8)  # keras.optimizers.Adam; TF1's epsilon
     optimizer = adam if cfg.optimizer == "adam" else keras.optimizers.SGD(learning_rate)
-    autoencoder.compile(optimizer=optimizer, loss="mse")
+    autoencoder.compile(optimizer=optimizer, loss="mse", steps_per_execution=10)
+    total_batch = max(1, len(x_train) // cfg.batch_size)
     return autoencoder.fit(
-        common.batches(x_train, x_train, cfg.batch_size),
+        common.batches(x_train, x_train, cfg.batch_size).take(total_batch),
         epochs=epochs,
-        steps_per_epoch=max(1, len(x_train) // cfg.batch_size),  # the notes' total_batch
         shuffle=False,  # the batches are shuffled already
         validation_data=test_batches,
         verbose=cfg.verbose,

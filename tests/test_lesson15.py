@@ -72,10 +72,8 @@ def test_the_first_optimizer_step_is_adams(run):
 # Seeds 1 to 4 gave 0.9611 0.9571 0.9585 0.9578 at step 600, 0.9723 0.9682 0.9703 0.9695 at 1000.
 @pytest.mark.full
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_full_run(seed, tmp_path):
-    process = run_lesson(15, "--seed", seed, "--out", tmp_path)
-    assert process.returncode == 0, process.stderr
-    results = read_results(tmp_path, 15)
+def test_full_run(seed, full_run):
+    results = full_run(15, seed)
     assert results["here"]["test accuracy at step 600"] >= 0.955
     assert results["here"]["test accuracy at step 1000"] >= 0.968
     verdicts = [row["holds"] for row in results["results"] if row["notes"] is not None]

@@ -97,12 +97,10 @@ def test_the_classifiers_are_measured_on_the_test_labels(run):
 
 # Seeds 1 to 5 were tried; the lesson says what they gave.
 @pytest.mark.full
-def test_full_runs(tmp_path):
+def test_full_runs(full_run):
     costs = []
     for seed in (1, 2, 3, 4, 5):
-        process = run_lesson(18, "--seed", seed, "--out", tmp_path)
-        assert process.returncode == 0, process.stderr
-        results = read_results(tmp_path, 18)
+        results = full_run(18, seed)
         here = results["here"]
         holds = {row["name"]: row["holds"] for row in results["results"]}
         costs.append(here["cost after epoch 10"])

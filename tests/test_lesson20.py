@@ -126,14 +126,11 @@ def test_one_activation_and_odd_numbers_of_steps(tmp_path):
 # BN 74 to 145, without nan from step 5 on.
 @pytest.mark.full
 @pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
-def test_full_run(seed, tmp_path):
-    process = run_lesson(20, "--seed", seed, "--out", tmp_path)
-    assert process.returncode == 0 and process.stderr == ""
-    results = read_results(tmp_path, 20)
+def test_full_run(seed, full_run):
+    results = full_run(20, seed)
     here = results["here"]
     assert here["tanh BN: cost last"] <= 0.35 * here["tanh no BN: cost last"]
     assert here["relu no BN: cost last"] in ("nan", "inf")
     assert here["relu no BN: stuck last"] == " ".join(["100"] * 7)
     assert here["relu BN: cost last"] < 200
     assert all(row["holds"] in (True, None) for row in results["results"])
-    assert max(map(len, process.stdout.splitlines()[:-1])) <= 80

@@ -1,10 +1,12 @@
 """run_all.py collects every failure, and a lesson that did nothing counts as one."""
 
 import os
+import re
 import subprocess
 import sys
 
-from running import ROOT
+import pytest
+from running import ROOT, read_results
 
 GOOD = """
 import sys
@@ -60,3 +62,26 @@ def test_an_old_report_is_no_report(tmp_path):
     os.utime(report, (1, 1))
     process = run_all(tmp_path, {"lesson1": ""}, "--smoke")
     assert process.returncode == 1 and "is an old one" in process.stderr
+
+
+# The figures printed in the notes: 13 accuracies; weight and biases; ten costs; seven names and
+# seven values; a and b. Besides, what they say in words and a number can check.
+PRINTED = {"15": 13, "16": 2, "17": 3, "18": 12, "19": 14, "20": 6, "21": 9}
+
+
+@pytest.mark.full
+def test_the_notes_figures_are_all_there_and_hold(make_lessons):
+    out, process = make_lessons
+    assert process.returncode == 0, process.stderr
+    lines = process.stdout.splitlines()
+    closing = lines[lines.index("All lessons") + 1 :]
+    for number, count in PRINTED.items():
+        rows = [row for row in read_results(out, number)["results"] if row["notes"] is not None]
+        assert len(rows) >= count, number
+        for row in rows:
+            assert any(line.startswith(f"{number} {row['name']}") for line in closing)
+    assert not any(line.endswith("  NO") for line in closing)
+    held, of = re.fullmatch(r"(\d+) of (\d+) hold", closing[-1]).groups()
+    assert held == of and int(of) >= 60
+    too_long = [line for line in lines if len(line) > 80 and str(out) not in line]
+    assert too_long == []
