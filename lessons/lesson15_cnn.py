@@ -237,7 +237,7 @@ common.show(fig, "wrong")
 # ## In the notes, and here
 # Another seed, another run: the accuracy after 50 and 100 steps is still a matter of luck, later
 # it is not. The tolerances, 0.08 and 0.02, come from seeds 1 to 4, which were 0.058 from the
-# notes at most up to step 100, and 0.015 after it.
+# notes at most up to step 100, and 0.016 after it.
 
 # %%
 rows = []
