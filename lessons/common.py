@@ -159,7 +159,7 @@ def _load_tensorflow():
     )
     if tuple(map(int, tf.__version__.split(".")[:2])) < tuple(map(int, needs.groups())):
         raise Trouble(
-            f"this is TensorFlow {tf.__version__}, the lessons need {needs[0].partition(">=")[2]} or newer: "
+            f"this is TensorFlow {tf.__version__}, the lessons need {needs[0].split('=')[1]} or newer: "
             "pip install --upgrade -r requirements.txt"
         )
     import keras

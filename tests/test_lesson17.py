@@ -36,6 +36,14 @@ def test_the_initial_values_are_those_of_the_notes(run):
     assert (W_in.ravel()[:1280] != W_out.ravel()).any(), "each layer has draws of its own"
 
 
+def test_a_step_is_a_row_of_the_picture(run):
+    import common
+
+    (digit, *_), _ = common.load_mnist()[2]  # (28 rows, 28 columns)
+    kernel, bias = run["model"].get_layer("in").get_weights()
+    assert run["X_in"] == pytest.approx(digit @ kernel + bias, abs=1e-5)
+
+
 def test_it_is_not_tied_to_one_batch_size(run):
     model, x = run["model"], run["x_train"][:130]
     whole = np.asarray(model(x))
