@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 
+@keras.saving.register_keras_serializable()  # so that a saved model finds it again
 class FusedAdam(keras.optimizers.Adam):
     """`keras.optimizers.Adam`, each update done by TensorFlow's own kernel for it.
 

@@ -26,3 +26,19 @@ def test_it_takes_the_steps_of_keras_adam(dtype):
     for start, keras_own, fused in zip(first, *trained):
         assert fused == pytest.approx(keras_own, abs=tolerance)
         assert np.abs(fused - start).max() > 0.02
+
+
+def test_a_saved_model_goes_on_with_it(tmp_path):
+    import keras
+    from fused_adam import FusedAdam
+
+    x = np.ones((8, 3), np.float32)
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile(FusedAdam(0.1), loss="mse")
+    model.fit(x, x[:, :1], verbose=0)
+    model.save(tmp_path / "net.keras")
+    again = keras.models.load_model(tmp_path / "net.keras")
+    for one in (model, again):
+        one.fit(x, x[:, :1], epochs=3, verbose=0)
+    assert type(again.optimizer) is FusedAdam and int(again.optimizer.iterations) == 4
+    assert np.array_equal(model.get_weights()[0], again.get_weights()[0])
