@@ -69,6 +69,12 @@ def test_the_first_optimizer_step_is_adams(run):
     assert np.abs(bias - 0.1) == pytest.approx(1e-4, rel=0.01)
 
 
+def test_the_accuracy_is_the_share_of_right_answers(run):
+    answer = run["model"].predict(run["x_test"], verbose=0).argmax(axis=1)  # (500,)
+    assert run["accuracy"].keys() == {0, 1}
+    assert run["accuracy"][1] == np.mean(answer == run["y_test"])
+
+
 # Seeds 1 to 4 gave 0.9605 0.9568 0.9581 0.9572 at step 600, 0.9728 0.9684 0.9704 0.9688 at 1000.
 @pytest.mark.full
 @pytest.mark.parametrize("seed", [1, 2, 3])

@@ -51,6 +51,12 @@ def test_it_is_not_tied_to_one_batch_size(run):
         assert np.asarray(model(x[part])) == pytest.approx(whole[part], abs=1e-4)
 
 
+def test_the_accuracy_is_the_share_of_right_answers(run):
+    answer = run["model"].predict(run["x_test"], verbose=0).argmax(axis=1)  # (500,)
+    assert run["accuracy"].keys() == {0, 1}
+    assert run["accuracy"][1] == np.mean(answer == run["y_test"])
+
+
 def test_the_gates_by_hand_give_the_layers_own_output(run):
     import keras
 
