@@ -19,8 +19,8 @@ help:
 	@echo "make full      run the full runs, minutes each, and hold them to the notes"
 	@echo "make pages     a web page per lesson in pages/site/; NOTES=FILE puts your notes beside it"
 	@echo "make notebooks a notebook per lesson in notebooks/"
-	@echo "make readme    bring both READMEs up to date with the last make lessons"
-	@echo "make bench     time a training step against the TF1 code of the notes"
+	@echo "make readme    bring both READMEs up to date with the last make lessons and bench"
+	@echo "make bench     time each training against the TF1 code of the notes"
 	@echo "make clean     remove .venv and outputs"
 
 # The stamps tell an environment that was installed to the end from one that was interrupted.

@@ -159,8 +159,8 @@ def _load_tensorflow():
     )
     if tuple(map(int, tf.__version__.split(".")[:2])) < tuple(map(int, needs.groups())):
         raise Trouble(
-            f"this is TensorFlow {tf.__version__}, the lessons need {needs[0].split('=')[1]} or newer: "
-            "pip install --upgrade -r requirements.txt"
+            f"this is TensorFlow {tf.__version__}, the lessons need {'.'.join(needs.groups())} or "
+            "newer: pip install --upgrade -r requirements.txt"
         )
     import keras
 

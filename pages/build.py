@@ -26,6 +26,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import notes as readers_notes
+import readme
 
 try:
     import jinja2
@@ -298,8 +299,9 @@ def breakable(html):
 # ------------------------------------------------------------------------------- site
 
 
-def write_site(shown, out, notes):
-    """Write the pages; `notes` has the reader's own sections by lesson number."""
+def write_site(shown, out, notes, bench=None):
+    """Write the pages; `notes` has the reader's own sections by lesson number, `bench` is what
+    `make bench` measured."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
         autoescape=True,
@@ -307,7 +309,7 @@ def write_site(shown, out, notes):
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters["cell"] = cell
+    environment.filters.update(cell=cell, ratios=readme.ratios)
     out.mkdir(parents=True, exist_ok=True)
     common = dict(lessons=shown, smoke=any(lesson.results["smoke"] for lesson in shown))
 
@@ -324,15 +326,14 @@ def write_site(shown, out, notes):
         own = own and dict(heading=own.split("\n")[0], blocks=readers_notes.blocks(own))
         write(lesson.url, "lesson.html", lesson=lesson, notes=own)
     write("tf1.html", "tf1.html")
-    write("index.html", "index.html")
+    write("index.html", "index.html", bench=bench)
     shutil.copy(HERE / "style.css", out)
 
 
 def cell(value):
-    """A figure of the report as `common.report` prints it."""
-    if value is None:
-        return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    """A figure of the report as `common.report` prints it; a long name may break at a sign."""
+    text = "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+    return Markup("<wbr>").join(re.split(r"(?<=[/_])(?=\w)", text))
 
 
 # ------------------------------------------------------------------------ command line
@@ -363,7 +364,8 @@ def main(arguments=None):
         arguments.out.mkdir(parents=True, exist_ok=True)  # before minutes of work, not after
         # Two smoke runs at a time: most of their time goes into imports, which take one core.
         flags, jobs = (["--smoke"], 2) if arguments.smoke else ([], 1)
-        write_site(run_all(flags, jobs, time.time()), arguments.out, notes)
+        bench = readme.read_bench()
+        write_site(run_all(flags, jobs, time.time()), arguments.out, notes, bench)
     except (readers_notes.Unreadable, OSError) as error:
         print(f"build.py: {error}", file=sys.stderr)
         return 2

@@ -11,6 +11,7 @@ import time
 
 import pytest
 from running import LESSONS, ROOT
+from test_readme import BENCH, NAMES
 
 pytest.importorskip("nbclient", reason="needs pip install -r pages/requirements.txt")
 pytest.importorskip("jupytext", reason="needs pip install -r pages/requirements.txt")
@@ -192,12 +193,21 @@ def test_a_notebook_finds_its_clone_and_has_the_docstring(tmp_path, monkeypatch)
     assert variables["__doc__"].startswith("Lesson 15: ")
     assert made.cells[0].source.startswith("# Lesson 15: ")
 
+
+def test_elsewhere_a_notebook_makes_a_clone_as_both_readmes_say(tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "origin", lambda: "<address>")
+    made = build.notebook(LESSONS["15"])
     commands = []
     monkeypatch.setattr("subprocess.run", lambda command, check: commands.append(command))
+    monkeypatch.setattr(sys, "path", sys.path[:])
     monkeypatch.chdir(tmp_path)
     exec(made.cells[1].source, {})
-    assert commands[0][:2] == ["git", "clone"]
-    assert sys.path[0] == str(tmp_path / commands[0][-1] / "lessons")
+    assert sys.path[0] == str(tmp_path / "lessons-clone" / "lessons")
+    command = " ".join(commands[0]).replace(f"{tmp_path}{os.sep}", "")
+    assert command == "git clone --depth 1 <address> lessons-clone"
+    for name in NAMES:
+        readme = re.sub("<[^<>`\n]+>", "<address>", (ROOT / name).read_text("utf-8"))
+        assert f"`{command}`" in readme
 
 
 @pytest.mark.parametrize(
@@ -330,6 +340,26 @@ def test_a_build_runs_each_lesson_once_and_writes_its_page(project, tmp_path):
     assert str(project) not in (project / "site" / "lesson16_x.html").read_text("utf-8")
 
 
+def test_the_index_ends_with_the_benchmark_where_there_is_one(project, tmp_path, monkeypatch):
+    monkeypatch.setattr(build.readme, "BENCH", tmp_path / "bench.json")
+    add(project, 15)
+    index = project / "site" / "index.html"
+    assert build_site(project) == 0
+    assert "make bench" not in index.read_text("utf-8")
+
+    build.readme.BENCH.write_text(json.dumps(BENCH), "utf-8")
+    assert build_site(project) == 0
+    _, table = index.read_text("utf-8").split('id="speed"')
+    cells = re.findall("<td>(.*?)</td>", table)
+    assert cells[:4] == ["15 Title of it", "0.95", "0.50", "0.25"]
+    assert cells[-4:] == ["together", "0.97", "-", "0.30"] and " ms" not in table
+
+
+def test_a_long_name_in_a_report_may_break_but_is_escaped():
+    assert build.cell("a_b/c <d>") == "a_<wbr>b/<wbr>c &lt;d&gt;"
+    assert [build.cell(value) for value in (None, 0.98765, 3)] == ["–", "0.9877", "3"]
+
+
 def test_without_notes_a_page_has_none(project):
     add(project, 15)
     assert build_site(project) == 0
@@ -417,6 +447,25 @@ def test_a_clone_without_lessons_and_an_out_that_is_a_file(project, tmp_path, ca
     assert build.main(["site", "--smoke", "--out", str(tmp_path / "file")]) == 2
     assert (tmp_path / "file").read_text() == "precious"
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_notebook_runs_from_top_to_bottom_where_there_is_no_clone(project, tmp_path, monkeypatch):
+    add(project, 15)
+    me = ["-c", "user.name=me", "-c", "user.email=me@host.example"]
+    for command in (["init", "-q"], ["add", "."], [*me, "commit", "-q", "-m", "all of it"]):
+        subprocess.run(["git", "-C", str(project), *command], check=True)
+    monkeypatch.setattr(build, "origin", project.as_uri)
+    assert build.main(["notebooks", "--out", str(tmp_path / "nb")]) == 0
+
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    made = build.nbformat.read(tmp_path / "nb" / "lesson15_x.ipynb", as_version=4)
+    client = build.NotebookClient(made, kernel_name="python3")
+    client.execute(cwd=str(fresh), env=os.environ | {"LESSON_ARGS": "--out out"})
+    assert (fresh / "lessons-clone" / "lessons" / "common.py").is_file()
+    assert json.loads((fresh / "out" / "lesson15" / "results.json").read_text())["lesson"] == 15
+    code = [cell for cell in made.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
 
 
 def test_notebooks_are_written_without_outputs(project, tmp_path):

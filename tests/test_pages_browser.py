@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from running import LESSONS, ROOT
+from test_readme import BENCH
 
 pytest.importorskip("playwright", reason="needs pip install playwright")
 pytest.importorskip("axe_playwright_python", reason="needs pip install axe-playwright-python")
@@ -38,7 +39,7 @@ def sites(tmp_path_factory):
     """All the lessons, run once with --smoke: the pages without and with the reader's notes."""
     shown = build.run_all(["--smoke"], 2, time.time())
     folder = tmp_path_factory.mktemp("我的 pages")
-    build.write_site(shown, folder / "plain", {})
+    build.write_site(shown, folder / "plain", {}, BENCH)
     build.write_site(shown, folder / "with notes", NOTES)
     return folder
 
