@@ -152,6 +152,7 @@ def _load_tensorflow():
             import tensorflow as tf
 
             tf.config.list_physical_devices()  # looks for a GPU, and is loud about finding none
+            tf.get_logger().setLevel("ERROR")  # no warning that a new model means a new trace
     except ImportError as error:
         raise Trouble(f"{error}; set up with: pip install -r requirements.txt") from error
     needs = re.search(
@@ -185,7 +186,7 @@ def _without_chatter():
             os.dup2(kept, 2)
             os.close(kept)
             log.seek(0)
-            chatter = rb"I0000|WARNING: All log|To enable the following|.*(cuInit|register cu)|\s*$"
+            chatter = rb"I0000|WARNING: All log|To enable the|.*(cuInit|cuda_\w+\.cc)|\s*$"
             os.write(2, b"".join(line for line in log if not re.match(chatter, line)))
 
 
@@ -255,7 +256,7 @@ def load_cats_and_tigers(folder, size=224, at_most=400):
     import numpy as np
 
     folder, classes = Path(folder), ["kittycat", "tiger"]
-    found = sorted(path.name for path in folder.glob("[!._]*/"))
+    found = sorted(path.name for path in folder.glob("[!._]*") if path.is_dir())
     if found != classes:
         raise Trouble(
             f"{folder} must hold the folders {' and '.join(classes)} and no others; "
