@@ -47,7 +47,8 @@ folder = cfg.out / "lesson16"
 # %%
 def save(rung, write):
     """Let `write(draft)` fill <rung>/<time>; returns that path or raises Trouble. Keeps five."""
-    place = folder / rung / str(time.time_ns())
+    newest = max([int(path.name) for path in (folder / rung).glob("[0-9]*")], default=0)
+    place = folder / rung / str(max(time.time_ns(), newest + 1))  # a clock can be set back
     draft = place.with_name(f"draft-{place.name}")
     try:
         draft.mkdir(parents=True)

@@ -24,8 +24,6 @@ import common
 cfg = common.settings(__doc__, units=8, time_steps=20, smoke={})
 
 # %%
-import shutil
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -194,13 +192,15 @@ operations = [operation.name for operation in graph.get_operations()]
 print("\noperations in the graph:", *operations, sep="\n  ")
 
 log = cfg.out / "lesson19" / "graph"
-shutil.rmtree(log, ignore_errors=True)
-log.mkdir()
 try:
+    log.mkdir(exist_ok=True)
+    old_logs = list(log.iterdir())
     with tf.summary.create_file_writer(str(log)).as_default():
         tf.summary.graph(graph)
-except tf.errors.OpError as error:
+except (OSError, tf.errors.OpError) as error:
     raise common.Trouble(f"cannot write {log} ({error}); --out names another folder") from error
+for path in old_logs:
+    path.unlink(missing_ok=True)
 
 # %% [markdown]
 # ## In the notes, and here
