@@ -157,13 +157,13 @@ def bench_table(bench, name):
     machine, version = bench["machine"], bench["versions"]["tensorflow"]
     if name == "README.md":
         said = (
-            "Training time and peak memory, ours divided by the TF1 code's, in one run of\n"
-            f"`make bench` on {machine} with TensorFlow {version} (below 1: less than TF1):"
+            "Training time and peak memory, ours divided by the TF1 code's, as `make bench`\n"
+            f"measured them on {machine} with TensorFlow {version} (below 1: less than TF1):"
         )
     else:
         machine = machine.replace(" cores", " 個核心")
         said = (
-            f"在 {machine}上用 TensorFlow {version} 執行一次 `make bench` 的結果:\n"
+            f"在 {machine}上用 TensorFlow {version} 執行 `make bench` 的結果:\n"
             "訓練時間與記憶體峰值,我們的除以 TF1 程式碼的(小於 1 表示比 TF1 少):"
         )
     total = "together" if name == "README.md" else "合計"

@@ -54,7 +54,7 @@ def main():
     flags += ["--out", str(args.out), *(["--smoke"] if args.smoke else [])]
     scripts = sorted(args.lessons.glob("lesson*.py"))
 
-    rows, failures = [], {}
+    closing, claims, failures = [], [], {}
     with ThreadPoolExecutor(2 if args.smoke else 1) as pool:
         outcomes = pool.map(lambda script: run(script, flags, args.out, args.smoke), scripts)
         for script, (results, failure) in zip(scripts, outcomes):
@@ -64,16 +64,17 @@ def main():
                 continue
             if args.smoke:
                 print(f"{script.stem} {results['seconds']:.1f} s", flush=True)
-            rows += [
-                (f"{results['lesson']} {row['name']}", row["notes"], row["here"], row["holds"])
+            rows = [
+                (row["name"], row["notes"], row["here"], row["holds"])
                 for row in results["results"]
                 if row["notes"] is not None or row["holds"] is not None
             ]
+            closing += ["", f"Lesson {results['lesson']}: {results['title']}", *common.table(rows)]
+            claims += [holds for *_, holds in rows if holds is not None]
 
     if not args.smoke:
-        print("\n".join(["", "All lessons", *common.table(rows)]))
-        claims = [holds for *_, holds in rows if holds is not None]
-        print(f"{sum(claims)} of {len(claims)} hold")
+        print("\n".join(["", "All lessons", *closing]))
+        print(f"\n{sum(claims)} of {len(claims)} hold")
         if not all(claims):
             failures["the table"] = f"{len(claims) - sum(claims)} rows do not hold"
     for name, failure in failures.items():

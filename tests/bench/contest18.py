@@ -10,16 +10,20 @@ STEPS, RESULT, BFLOAT16 = 2140, "cost on the test images", True
 
 
 def lesson(*flags):
+    import common
+
     with tempfile.TemporaryDirectory() as out:
         run = variables(18, "--smoke", "--training-epochs", 1, *flags, "--out", out)
-    (x_train, _), _, _ = run["common"].load_mnist()
-    x_train, model = x_train.reshape(-1, 784), run["autoencoder"]
-    batches = run["common"].batches(x_train, x_train, 256)
+    model, test_batches = run["autoencoder"], run["test_batches"]
+    run.clear()  # the images would be in memory twice
+    (x_train, _), _, _ = common.load_mnist()
+    x_train = x_train.reshape(-1, 784)
+    batches = common.batches(x_train, x_train, 256)
 
     def train(steps):
         model.fit(batches.take(steps), shuffle=False, verbose=0)
 
-    return train, lambda: model.evaluate(run["test_batches"], verbose=0)
+    return train, lambda: model.evaluate(test_batches, verbose=0)
 
 
 def tf1():

@@ -11,6 +11,7 @@ import tensorflow as tf
 from running import variables
 
 # A turn is the whole training of 250 steps, which goes on from turn to turn.
+A_TURN_IS_THE_WHOLE = True
 STEPS, RESULT = 2500, "cost with BN / without"
 
 

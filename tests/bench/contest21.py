@@ -11,6 +11,7 @@ import tensorflow as tf
 from running import variables
 
 # A turn is the whole descent of 400 steps, from the same start each time.
+A_TURN_IS_THE_WHOLE = True
 STEPS, RESULT = 4000, "b at the end"
 
 
