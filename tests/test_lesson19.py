@@ -1,7 +1,6 @@
 """Lesson 19: the notes' seven names and values are TF1's, and what is shared is one object."""
 
 import os
-import resource
 import subprocess
 import sys
 
@@ -155,11 +154,3 @@ def test_a_file_in_place_of_the_log_is_one_line(tmp_path):
     process = run_lesson(19, "--smoke", "--out", tmp_path)
     assert_one_line(process, about="graph")
     assert (tmp_path / "lesson19" / "graph").read_text() == "precious"
-
-
-def test_a_full_disk_is_one_line(tmp_path):
-    def small_disk():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-
-    process = run_lesson(19, "--smoke", "--out", tmp_path, preexec_fn=small_disk)
-    assert_one_line(process, about="shared_cell.png")
