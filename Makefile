@@ -1,60 +1,70 @@
-# `make` alone lists the targets. PYTHON picks the interpreter that .venv is made from.
+# `make` alone lists the targets. PYTHON picks the interpreter that .venv is made from;
+# CONSTRAINTS= takes the newest releases instead of the versions last measured.
 PYTHON ?= python3
+CONSTRAINTS ?= -c constraints.txt
 VENV := .venv
-ifeq ($(OS),Windows_NT)
-  PY := $(VENV)/Scripts/python
-else
-  PY := $(VENV)/bin/python
-endif
-LESSONS := $(patsubst lessons/lesson%,%,$(basename $(wildcard lessons/lesson*.py)))
-NUMBERS := $(foreach lesson,$(LESSONS),$(firstword $(subst _, ,$(lesson))))
+PY := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS)
+QUICK := not full and not seeds
 
-.PHONY: help lessons smoke test full pages notebooks readme bench clean $(NUMBERS)
+.PHONY: help lessons smoke test pytest full seeds pages notebooks translations readme bench clean distclean
+.PHONY: 15 16 17 18 19 20 21 22
 
 help:
-	@echo "make lessons   run every lesson at the notes' settings, and print one closing table"
-	@echo "make smoke     run every lesson in seconds, to see that everything works"
-	@echo "make 15        run one lesson; ARGS='--steps 300' passes flags on"
-	@echo "make test      run the tests, all but the full runs"
-	@echo "make full      run the full runs, minutes each, and hold them to the notes"
-	@echo "make pages     a web page per lesson in pages/site/; NOTES=FILE puts your notes beside it"
-	@echo "make notebooks a notebook per lesson in notebooks/"
-	@echo "make readme    bring both READMEs up to date with the last make lessons and bench"
-	@echo "make bench     time each training against the TF1 code of the notes"
-	@echo "make clean     remove .venv and outputs"
+	@echo "make lessons       run every lesson at the notes' settings, and print one closing table"
+	@echo "make 15            run one lesson; ARGS='--steps 300' passes flags on"
+	@echo "make smoke         run every lesson in seconds, to see that everything works"
+	@echo "make pages         the lessons as a web site in pages/site; NOTES=FILE adds your notes"
+	@echo "make notebooks     the lessons as notebooks and scripts in notebooks/, in three languages"
+	@echo "make test          the tests, in minutes"
+	@echo "make full          every claim of every lesson, at the notes' settings"
+	@echo "make seeds         other seeds, other flags, every 'Try it': as long as it takes"
+	@echo "make bench         each lesson against the notes' TF1 code, taking turns"
+	@echo "make translations  bring the Chinese catalogues in pages/zh up to date"
+	@echo "make readme        bring the READMEs up to date with the last make lessons and bench"
+	@echo "make clean         remove what can be made again in minutes; distclean: .venv as well"
 
-# The stamps tell an environment that was installed to the end from one that was interrupted.
-$(VENV)/lessons.stamp: requirements.txt
-	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and \
-	  'The lessons need Python 3.10 or newer: make PYTHON=python3.12 ...')"
+# Each stamp says that an environment was installed to its end.
+$(VENV)/lessons.stamp: requirements.txt constraints.txt
+	@$(PYTHON) -c "import platform, sys; version = sys.version_info; \
+	here = sys.platform + ' ' + platform.machine().lower(); \
+	sys.exit('TensorFlow has wheels for Python 3.10 to 3.13, and this is %d.%d: name another, as in make PYTHON=python3.12 lessons' % version[:2] \
+	if not (3, 10) <= version < (3, 14) else 'TensorFlow has no wheel for ' + here \
+	if here in ('darwin x86_64', 'win32 arm64') else 0)"
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet -r requirements.txt
-	@touch $@
-
-$(VENV)/tests.stamp: tests/requirements.txt $(VENV)/lessons.stamp
-	$(PY) -m pip install --quiet -r tests/requirements.txt
+	$(PIP) -r requirements.txt
 	@touch $@
 
 $(VENV)/pages.stamp: pages/requirements.txt $(VENV)/lessons.stamp
-	$(PY) -m pip install --quiet -r pages/requirements.txt
+	$(PIP) -r pages/requirements.txt
+	@touch $@
+
+$(VENV)/tests.stamp: tests/requirements.txt $(VENV)/pages.stamp
+	$(PIP) -r tests/requirements.txt
 	@touch $@
 
 lessons: $(VENV)/lessons.stamp
-	$(PY) tests/run_all.py $(ARGS)
+	$(PY) lessons/run_all.py $(ARGS)
 
 smoke: $(VENV)/lessons.stamp
-	$(PY) tests/run_all.py --smoke
+	$(PY) lessons/run_all.py --smoke
 
-$(NUMBERS): $(VENV)/lessons.stamp
+15 16 17 18 19 20 21 22: $(VENV)/lessons.stamp
 	$(PY) $(wildcard lessons/lesson$@_*.py) $(ARGS)
+
+pytest: $(VENV)/tests.stamp
+	$(PY) -m pytest -m "$(QUICK)" $(ARGS)
 
 test: $(VENV)/tests.stamp
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(PY) -m pytest -m "not full"
+	$(MAKE) --no-print-directory pytest
 
 full: $(VENV)/tests.stamp
-	$(PY) -m pytest -m full
+	$(PY) -m pytest -m full $(ARGS)
+
+seeds: $(VENV)/tests.stamp
+	$(PY) -m pytest -m seeds $(ARGS)
 
 pages: $(VENV)/pages.stamp
 	$(PY) pages/build.py site $(if $(NOTES),--notes "$(NOTES)") $(ARGS)
@@ -62,11 +72,17 @@ pages: $(VENV)/pages.stamp
 notebooks: $(VENV)/pages.stamp
 	$(PY) pages/build.py notebooks
 
-readme: $(VENV)/lessons.stamp
+translations: $(VENV)/pages.stamp
+	$(PY) pages/build.py translations
+
+readme: $(VENV)/pages.stamp
 	$(PY) pages/readme.py
 
 bench: $(VENV)/lessons.stamp
 	$(PY) tests/bench/bench.py $(ARGS)
 
 clean:
-	rm -rf $(VENV) outputs pages/site notebooks
+	rm -rf pages/site notebooks .pytest_cache .ruff_cache
+
+distclean: clean
+	rm -rf $(VENV) outputs data/vgg16*

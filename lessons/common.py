@@ -146,18 +146,20 @@ def load_img(path):
 def load_digit(path):
     """A picture of one digit, dark on light or light on dark, as MNIST has them: (784,), 0 paper
     … 1 ink, the digit 20 pixels large, its center of mass in the middle of 28 x 28."""
-    gray = skimage.color.rgb2gray(read_image(path))
-    border = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
-    ink = np.abs(gray - np.median(border))
-    if ink.max() < 0.2 or np.mean(np.abs(border - np.median(border)) > 0.15) > 0.1:
+    img = read_image(path)
+    border = np.concatenate([img[0], img[-1], img[:, 0], img[:, -1]])
+    paper = np.median(border, axis=0)
+    ink, colour = np.abs(img - paper).mean(axis=2), np.ptp(img - paper, axis=2) > 0.08
+    if ink.max() < 0.2 or colour.mean() > 0.15 or np.mean(np.abs(border - paper) > 0.15) > 0.1:
         raise Trouble(f"{path} does not show one digit on plain paper")
-    y, x = np.nonzero(ink > 0.3 * ink.max())
-    digit = ink[y.min() : y.max() + 1, x.min() : x.max() + 1] / ink.max()
-    digit = skimage.transform.rescale(digit, 20 / max(digit.shape), anti_aliasing=True)
+    y, x = np.nonzero(ink > 0.2 * ink.max())
+    digit = ink[y.min() : y.max() + 1, x.min() : x.max() + 1]
+    size = np.maximum(1, np.round(20 * np.array(digit.shape) / max(digit.shape)))
+    digit = skimage.transform.resize_local_mean(digit, size.astype(int))
     y, x = np.round(24 - skimage.measure.centroid(digit)).astype(int)
-    paper = np.zeros((48, 48), np.float32)  # 10 pixels wider than 28 x 28 on every side
-    paper[y : y + digit.shape[0], x : x + digit.shape[1]] = digit
-    return paper[10:38, 10:38].ravel()
+    square = np.zeros((48, 48), np.float32)  # 10 pixels more than 28 x 28 on every side
+    square[y : y + digit.shape[0], x : x + digit.shape[1]] = digit / digit.max()
+    return square[10:38, 10:38].ravel()
 
 
 def load_data(folder, at_most=400):
