@@ -39,6 +39,7 @@ def main():
     flags += ["--smoke"] if args.smoke else []
     scripts = sorted(LESSONS.glob("lesson*.py"))
 
+    sys.stdout.reconfigure(errors="replace")  # a terminal without Chinese shows "?"
     closing, claims, failures = [], [], []
     with ThreadPoolExecutor(2 if args.smoke else 1) as pool:
         outcomes = pool.map(lambda script: run(script, flags, args.out, args.smoke), scripts)

@@ -1,10 +1,12 @@
 """Fixtures that more than one test file uses."""
 
+import ast
+import importlib
 import subprocess
 import sys
 
 import pytest
-from running import ROOT, read_results, run_here  # puts lessons/ on the path
+from running import LESSONS, ROOT, read_results, run_here  # puts lessons/ on the path
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +41,25 @@ def full_run(make_lessons):
         return results | {"here": here}
 
     return run
+
+
+@pytest.fixture(scope="session")
+def defaults():
+    """defaults(15): what lesson 15 hands to `common.settings`, its flags and its `smoke`."""
+
+    def read(number):
+        tree = ast.parse(LESSONS[number].read_text("utf-8"))
+        call = next(
+            node
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "common.settings"
+        )
+        names = {"common": importlib.import_module("common")}
+        keywords = {
+            keyword.arg: eval(ast.unparse(keyword.value), {}, names) for keyword in call.keywords
+        }
+        assert keywords.pop("lesson") == number
+        smoke = keywords.pop("smoke")
+        return keywords, smoke
+
+    return read

@@ -1,403 +1,286 @@
-"""common.py: flags, data, figures and the report, and what each does with bad input."""
+"""common.py: flags, data, figures, the report; and what a reader can get wrong, in one line."""
 
-import hashlib
 import json
-import os
-import pickle
-import shutil
-import struct
 import sys
 
 import common
 import numpy as np
 import pytest
-from running import ROOT
-
-# ---------------------------------------------------------------------------- settings
+from running import LESSONS, ROOT, assert_one_line, complaints, run_lesson
 
 
-@pytest.fixture
-def parse(tmp_path, monkeypatch):
-    """Run `settings` on a command line; TensorFlow is loaded once for all the tests."""
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-
-    def parse(*flags, smoke=(), **defaults):
-        monkeypatch.setattr(sys, "argv", ["lesson99_test.py", "--out", str(tmp_path), *flags])
-        return common.settings("Lesson 99: Title", smoke=dict(smoke), **defaults)
-
-    return parse
+def settings(monkeypatch, tmp_path, *flags, doc="Lesson 99: A lesson for the tests", **defaults):
+    """common.settings as a lesson calls it, with flags on the command line."""
+    monkeypatch.setattr(sys, "argv", ["lesson99.py", "--out", str(tmp_path), *flags])
+    return common.settings(doc, lesson=99, smoke=dict(steps=2), **dict(steps=3) | defaults)
 
 
-def test_settings_keep_the_type_of_their_default(parse):
-    cfg = parse(
-        *("--steps", "7", "--learning-rate", "1e-3", "--optimizer", "sgd"),
-        **dict(steps=1000, learning_rate=0.1, optimizer=("adam", "sgd"), batch_size=100),
-    )
-    assert (cfg.steps, cfg.learning_rate, cfg.optimizer) == (7, 0.001, "sgd")
-    assert (cfg.batch_size, cfg.seed, cfg.smoke, cfg.show) == (100, 1, False, False)
+# ---------------------------------------------------------------------------------- settings
 
 
-def test_smoke_replaces_defaults_and_flags_replace_smoke(parse):
-    cfg = parse("--smoke", "--steps", "9", smoke=dict(steps=2, batch_size=5), steps=1, batch_size=1)
-    assert (cfg.steps, cfg.batch_size) == (9, 5)
+def test_each_keyword_is_a_flag(monkeypatch, tmp_path, capsys):
+    defaults = dict(batch_size=7, rate=0.5, optimizer=("adam", "sgd"), predict=[])
+    cfg = settings(monkeypatch, tmp_path, **defaults)
+    assert (cfg.batch_size, cfg.rate, cfg.optimizer, cfg.predict) == (7, 0.5, "adam", [])
+    assert (cfg.seed, cfg.smoke, cfg.show) == (1, False, False)
+    assert cfg.folder == tmp_path / "lesson99" and cfg.folder.is_dir()
+    assert capsys.readouterr().out == "Lesson 99: A lesson for the tests\n"
+    flags = "--batch-size 8 --rate 0.25 --optimizer sgd --predict a b --seed 0".split()
+    cfg = settings(monkeypatch, tmp_path, *flags, **defaults)
+    assert (cfg.batch_size, cfg.rate, cfg.optimizer, cfg.predict) == (8, 0.25, "sgd", ["a", "b"])
+    assert cfg.seed == 0
 
 
-def test_the_seed_fixes_every_generator(parse):
-    import random
+def test_smoke_has_settings_of_its_own_and_a_flag_still_wins(monkeypatch, tmp_path):
+    assert settings(monkeypatch, tmp_path, "--smoke").steps == 2
+    assert settings(monkeypatch, tmp_path, "--smoke", "--steps", "5").steps == 5
+    assert settings(monkeypatch, tmp_path).steps == 3
 
-    import tensorflow as tf
+
+@pytest.mark.parametrize(
+    "flags, about",
+    [
+        ("--stpes 5", "--stpes"),
+        ("--step 5", "--step"),
+        ("--steps many", "many"),
+        ("--steps 0", "above 0"),
+        ("--steps -1", "above 0"),
+        ("--steps 2.5", "2.5"),
+        ("--steps", "--steps"),
+        ("--rate nan", "above 0"),
+        ("--rate inf", "above 0"),
+        ("--rate 0", "above 0"),
+        ("--optimizer adamm", "adamm"),
+        ("--seed -1", "above -1"),
+        ("--seed 4294967296", "4294967296"),
+        ("extra", "extra"),
+    ],
+)
+def test_a_wrong_flag_is_one_line(monkeypatch, tmp_path, flags, about):
+    defaults = dict(rate=0.5, optimizer=("adam", "sgd"))
+    with pytest.raises(common.Trouble) as trouble:
+        settings(monkeypatch, tmp_path, *flags.split(), **defaults)
+    assert about in str(trouble.value) and "\n" not in str(trouble.value)
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(common.Trouble, match="cannot write .*--out"):
+        settings(monkeypatch, tmp_path / "file")
+    (tmp_path / "lesson99").write_text("in the way")
+    with pytest.raises(common.Trouble, match="cannot write .*--out"):
+        settings(monkeypatch, tmp_path)
+
+
+def test_seed_and_dtype_take_effect(monkeypatch, tmp_path):
+    import keras
 
     draws = []
     for seed in ("3", "3", "4"):
-        parse("--seed", seed)
-        draws.append((random.random(), np.random.rand(), float(tf.random.uniform([]))))
-    assert draws[0] == draws[1]
-    assert not set(draws[0]) & set(draws[2])
+        settings(monkeypatch, tmp_path, "--seed", seed)
+        draws.append((np.random.rand(), float(keras.random.uniform(()))))
+    assert draws[0] == draws[1] != draws[2]
+    dtypes = ("float32", "mixed_bfloat16")
+    settings(monkeypatch, tmp_path, "--dtype", "mixed_bfloat16", dtype=dtypes)
+    assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    settings(monkeypatch, tmp_path, dtype=dtypes)
+    assert keras.config.dtype_policy().name == "float32"
 
 
-@pytest.mark.parametrize(
-    ("flags", "about"),
-    [
-        (["--steps", "0"], "from 1 to"),
-        (["--steps", "-1"], "from 1 to"),
-        (["--steps", "2.5"], "from 1 to"),
-        (["--steps", "many"], "from 1 to"),
-        (["--steps", "²"], "from 1 to"),
-        (["--steps"], "expected one argument"),
-        (["--learning-rate", "nan"], "finite"),
-        (["--learning-rate", "inf"], "finite"),
-        (["--learning-rate", "0"], "above 0"),
-        (["--learning-rate", "-1"], "above 0"),
-        (["--learning-rate", "fast"], "finite"),
-        (["--optimizer", "sgdd"], "sgdd"),
-        (["--seed", "-1"], "--seed: must"),
-        (["--seed", "4294967296"], "from 0 to 4294967295"),
-        (["--step", "5"], "--step"),
-        (["stray"], "stray"),
-    ],
-)
-def test_a_bad_flag_is_one_line_and_status_2(parse, capsys, flags, about):
-    with pytest.raises(SystemExit) as stop:
-        parse(*flags, steps=1000, learning_rate=0.1, optimizer=("adam", "sgd"))
-    assert stop.value.code == 2
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1 and about in lines[0]
+def test_without_a_docstring_the_folder_is_still_the_lessons(monkeypatch, tmp_path, capsys):
+    for doc in (None, "", "Automatically created module for IPython interactive environment"):
+        assert settings(monkeypatch, tmp_path, doc=doc).folder == tmp_path / "lesson99"
+        assert capsys.readouterr().out == "Lesson 99: \n"
 
 
-def test_help_shows_the_docstring_and_the_defaults(parse, capsys):
-    with pytest.raises(SystemExit) as stop:
-        parse("--help", batch_size=123, optimizer=("adam", "sgd"))
-    assert stop.value.code == 0
-    shown = capsys.readouterr().out
-    for text in ("Lesson 99: Title", "--batch-size", "default: 123", "adam|sgd", "--smoke"):
-        assert text in shown
+@pytest.mark.parametrize("number", LESSONS)
+def test_a_lesson_as_a_reader_starts_it(number, tmp_path):
+    """From another folder, with a flag that is wrong: one line, before TensorFlow has loaded."""
+    process = run_lesson(number, "--setps", "3", cwd=tmp_path)
+    assert_one_line(process, "--setps")
+    assert process.stdout == "" and not list(tmp_path.iterdir())
 
 
-def test_a_notebook_takes_the_defaults_or_LESSON_ARGS(parse, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "ipykernel", sys)
-    monkeypatch.setattr(common, "OUTPUTS", tmp_path)
-    monkeypatch.delenv("LESSON_ARGS", raising=False)
-    assert parse("--steps", "5", steps=1000).steps == 1000, "sys.argv is the kernel's, not ours"
-    monkeypatch.setenv("LESSON_ARGS", "--steps 6")
-    assert parse("--steps", "5", steps=1000).steps == 6
+def test_a_lesson_writes_only_where_out_says(tmp_path):
+    elsewhere = tmp_path / "another folder"
+    elsewhere.mkdir()
+    process = run_lesson(19, "--smoke", "--out", tmp_path / "out", cwd=elsewhere)
+    assert process.returncode == 0 and complaints(process) == [], process.stderr
+    assert not list(elsewhere.iterdir())
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["lesson19"]
 
 
-def test_an_old_tensorflow_is_named(parse, monkeypatch):
-    import tensorflow
-
-    monkeypatch.setattr(tensorflow, "__version__", "2.9.1")
-    with pytest.raises(common.Trouble, match=r"2\.9\.1.*pip install"):
-        parse()
+# -------------------------------------------------------------------------------------- data
 
 
-# -------------------------------------------------------------------------------- data
+@pytest.fixture(scope="module")
+def mnist():
+    return common.load_mnist()
 
 
-def test_mnist_is_split_as_in_the_notes():
-    train, validation, test = common.load_mnist()
-    for (x, y), n in zip((train, validation, test), (55_000, 5_000, 10_000)):
-        assert x.shape == (n, 28, 28) and x.dtype == np.float32
-        assert y.shape == (n,) and set(y) == set(range(10))
-        assert (x.min(), x.max()) == (0, 1)
-    pixels = np.rint(np.concatenate([validation[0], train[0]]) * 255).astype(np.uint8)
-    assert pixels.tobytes() == raw_mnist()["x_train"].tobytes(), "validation comes first"
+def test_mnist_is_split_as_in_the_notes(mnist):
+    parts = (mnist.train, 55_000), (mnist.validation, 5_000), (mnist.test, 10_000)
+    for part, n in parts:
+        assert part.images.shape == (n, 784) and part.images.dtype == np.float32
+        assert part.labels.shape == (n,) and part.num_examples == n
+        assert part.images.min() == 0 and part.images.max() == 1
+        assert set(np.unique(part.labels)) == set(range(10))
+    assert mnist.validation.labels[:5].tolist() == [5, 0, 4, 1, 9], "the file's first images"
+    assert mnist.test.labels[:5].tolist() == [7, 2, 1, 0, 4]
 
 
-def raw_mnist():
-    with np.load(ROOT / "data" / "mnist.npz", allow_pickle=False) as data:
-        return dict(data)
+def test_next_batch_shows_every_image_once_a_pass(mnist):
+    np.random.seed(1)
+    part = common.Images(np.arange(10), np.arange(10) * 2)
+    drawn = []
+    for _ in range(10):
+        images, labels = part.next_batch(3)
+        assert images.shape == (3,) and (labels == images * 2).all()
+        drawn.extend(images.tolist())
+    passes = [drawn[:10], drawn[10:20], drawn[20:]]
+    assert all(sorted(a_pass) == list(range(10)) for a_pass in passes)
+    assert len({tuple(a_pass) for a_pass in passes}) == 3, "another order each time"
+    assert len(part.next_batch(25)[0]) == 25
 
 
-def test_mnist_is_the_canonical_one():
-    """The checksums in data/README.md are those of the arrays and of the original idx files."""
-    table = (ROOT / "data" / "README.md").read_text("utf-8")
-    for name, array in raw_mnist().items():
-        idx = struct.pack(f">{array.ndim + 1}I", 0x800 + array.ndim, *array.shape)
-        sha256 = hashlib.sha256(array.tobytes()).hexdigest()
-        md5 = hashlib.md5(idx + array.tobytes()).hexdigest()
-        row = next(line for line in table.splitlines() if f"`{name}`" in line)
-        assert sha256 in row and md5 in row
-
-
-def missing(path):
-    path.unlink()
-
-
-def empty(path):
-    path.write_bytes(b"")
-
-
-def cut_off(path):
-    path.write_bytes(path.read_bytes()[:-1000])
-
-
-def altered(path):
-    content = bytearray(path.read_bytes())
-    content[5_000_000] ^= 1
-    path.write_bytes(content)
-
-
-def a_folder(path):
-    path.unlink()
-    path.mkdir()
-
-
-class Malicious:
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return os.mkdir, (self.path,)
-
-
-def a_pickle(path):
-    path.write_bytes(pickle.dumps(Malicious(str(path.parent / "owned"))))
-
-
-def a_pickle_in_an_npz(path):
-    np.savez(path, x_train=np.array([Malicious(str(path.parent / "owned"))], dtype=object))
-
-
-@pytest.mark.parametrize(
-    "damage", [missing, empty, cut_off, altered, a_folder, a_pickle, a_pickle_in_an_npz]
-)
-def test_damaged_mnist_is_refused_in_one_line(damage, tmp_path, monkeypatch):
-    shutil.copy(ROOT / "data" / "mnist.npz", tmp_path)
-    damage(tmp_path / "mnist.npz")
+def test_a_missing_or_damaged_data_file_is_one_line(monkeypatch, tmp_path):
     monkeypatch.setattr(common, "DATA", tmp_path)
-    with pytest.raises(common.Trouble, match=r"mnist\.npz.*git checkout") as trouble:
-        common.load_mnist()
-    assert "\n" not in str(trouble.value)
-    assert not (tmp_path / "owned").exists()
+    for content in (None, b"", b"cut off", (ROOT / "data" / "mnist.npz").read_bytes()[:-1]):
+        if content is not None:
+            (tmp_path / "mnist.npz").write_bytes(content)
+        with pytest.raises(common.Trouble, match="mnist.npz is missing or damaged.*git checkout"):
+            common.load_mnist()
 
 
-def test_batches_visit_every_row_once_a_pass():
-    x = np.arange(10, dtype=np.float32).reshape(10, 1)
-    y = np.arange(10, dtype=np.int32)
-    pairs = list(common.batches(x, y, 5).take(4).as_numpy_iterator())
-    for x_batch, y_batch in pairs:
-        assert x_batch.shape == (5, 1) and (x_batch[:, 0] == y_batch).all()
-    passes = np.concatenate([y_batch for _, y_batch in pairs]).reshape(2, 10)
-    assert (np.sort(passes) == y).all()
-    assert (passes[0] != passes[1]).any() and (passes[0] != y).any()
-
-
-def test_batches_without_shuffling_are_one_pass_in_order():
-    y = np.arange(7, dtype=np.int32)
-    rows = [list(batch) for _, batch in common.batches(y, y, 3, shuffle=False).as_numpy_iterator()]
-    assert rows == [[0, 1, 2], [3, 4, 5], [6]]
-
-
-# What load_cats_and_tigers makes of other people's pictures.
-
-
-def picture(path, mode="RGB", size=(300, 200), **kwargs):
-    """Red on the left of the central square, blue on the right; grey levels where it is grey."""
+def save(path, array, **options):
     from PIL import Image
 
-    image = Image.new("RGB", size, "red")
-    image.paste("blue", (size[0] // 2, 0, *size))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    (image.convert(mode) if mode != "RGB" else image).save(path, **kwargs)
+    Image.fromarray(np.asarray(array)).save(path, **options)
     return path
 
 
-@pytest.fixture
-def pictures(tmp_path):
-    for name in ("kittycat", "tiger"):
-        picture(tmp_path / "貓 and tigers" / name / "1.png")
-    return tmp_path / "貓 and tigers"
-
-
-def test_the_embedded_pictures_are_all_read():
-    images, labels, left_out = common.load_cats_and_tigers(ROOT / "data" / "cat_tiger")
-    assert images.shape == (20, 224, 224, 3) and images.dtype == np.uint8
-    assert labels.tolist() == [0] * 11 + [1] * 9 and left_out == []
-    assert (images.std(axis=(1, 2, 3)) > 20).all()
-
-
-@pytest.mark.parametrize(
-    ("name", "kwargs"),
-    [
-        ("a.jpg", dict(quality=95)),
-        ("a.png", {}),
-        ("a.webp", dict(lossless=True)),
-        ("png called.jpg", dict(format="PNG")),
-        ("cmyk.jpg", dict(mode="CMYK", quality=95)),
-        ("palette.png", dict(mode="P")),
-        ("rgba.png", dict(mode="RGBA")),
-        ("big.jpg", dict(size=(4000, 3000))),
-        ("tall.png", dict(size=(200, 900))),
-    ],
-)
-def test_every_kind_of_picture_comes_out_right(tmp_path, name, kwargs):
-    image = common.load_img(picture(tmp_path / name, **kwargs)).astype(int)
-    assert image.shape == (224, 224, 3)
-    assert np.abs(image[:, :100] - (255, 0, 0)).max() <= 12
-    assert np.abs(image[:, 124:] - (0, 0, 255)).max() <= 12
-
-
-def test_a_turned_photograph_is_set_upright(tmp_path):
+def test_pictures_are_rgb_upright_and_on_white(tmp_path):
     from PIL import Image
 
+    rng = np.random.default_rng(1)
+    rgb = rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    assert common.read_image(save(tmp_path / "a.png", rgb)) == pytest.approx(rgb / 255)
+    grey = common.read_image(save(tmp_path / "b.png", rgb[..., 0]))
+    assert grey == pytest.approx(np.repeat(rgb[..., :1] / 255, 3, axis=2))
+    deep = save(tmp_path / "c.png", np.full((20, 30), 13107, np.uint16))
+    assert common.read_image(deep) == pytest.approx(0.2, abs=1e-4)
+    alpha = np.zeros((20, 30, 4), np.uint8)
+    alpha[:10, :, 3] = 255
+    on_white = common.read_image(save(tmp_path / "d.png", alpha))
+    assert (on_white[:10] == 0).all() and (on_white[10:] == 1).all()
+    grey_alpha = Image.fromarray(alpha).convert("LA")
+    grey_alpha.save(tmp_path / "e.png")
+    assert common.read_image(tmp_path / "e.png") == pytest.approx(on_white)
     exif = Image.Exif()
-    exif[0x0112] = 6  # turned by 90 degrees: what is stored on the left belongs on top
-    image = common.load_img(picture(tmp_path / "turned.jpg", exif=exif, quality=95)).astype(int)
-    assert np.abs(image[:100] - (255, 0, 0)).max() <= 12
-    assert np.abs(image[124:] - (0, 0, 255)).max() <= 12
+    exif[0x0112] = 6  # lies on its side
+    turned = common.read_image(save(tmp_path / "f.png", rgb, exif=exif))
+    assert turned == pytest.approx(np.rot90(rgb, -1) / 255)
 
 
-@pytest.mark.parametrize("bits", [8, 16])
-def test_grey_pictures_keep_their_brightness(tmp_path, bits):
-    from PIL import Image
-
-    grey = np.full((50, 50), 200 * (257 if bits == 16 else 1), f"uint{bits}")
-    Image.fromarray(grey).save(tmp_path / "grey.png")
-    assert (common.load_img(tmp_path / "grey.png") == 200).all()
-
-
-@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
-def test_what_is_transparent_becomes_white(tmp_path, mode):
-    from PIL import Image
-
-    if mode == "P":
-        Image.new("P", (50, 50), 0).save(tmp_path / "clear.png", transparency=0)
-    else:
-        Image.new(mode, (50, 50), 0).save(tmp_path / "clear.png")
-    assert (common.load_img(tmp_path / "clear.png") == 255).all()
-
-
-def test_what_cannot_be_read_is_named_with_the_reason(pictures):
-    tigers = pictures / "tiger"
-    whole = picture(tigers / "cut off.jpg").read_bytes()
-    (tigers / "cut off.jpg").write_bytes(whole[: len(whole) // 2])
-    (tigers / "text.jpg").write_text("a tiger")
-    (tigers / "empty.png").write_bytes(b"")
-    (tigers / "a folder.jpg").mkdir()
-    (tigers / "loop").symlink_to(tigers)
-    (tigers / "itself.jpg").symlink_to(tigers / "itself.jpg")
-    os.mkfifo(tigers / "pipe.jpg")  # opening it would wait for ever
-    (tigers / "vector.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
-    images, labels, left_out = common.load_cats_and_tigers(pictures)
-    assert labels.tolist() == [0, 1] and len(images) == 2
-    reasons = {path.name: why for path, why in left_out}
-    assert reasons.keys() == {p.name for p in tigers.iterdir()} - {"1.png"}
-    assert "truncated" in reasons["cut off.jpg"]
-    for name in ("text.jpg", "empty.png", "vector.jpg"):
-        assert reasons[name] == "no JPEG, PNG or WebP picture"
-    for name in ("a folder.jpg", "loop", "itself.jpg", "pipe.jpg"):
-        assert reasons[name] == "not a file"
-
-
-def test_a_decompression_bomb_is_not_unpacked(pictures):
-    import zlib
-
-    def chunk(kind, data):
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
-
-    bomb = b"\x89PNG\r\n\x1a\n" + chunk(
-        b"IHDR", struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
-    )
-    bomb += chunk(b"IDAT", zlib.compress(b"\0" * 1_000_000)) + chunk(b"IEND", b"")
-    (pictures / "tiger" / "bomb.png").write_bytes(bomb)
-    (path, why), *others = common.load_cats_and_tigers(pictures)[2]
-    assert path.name == "bomb.png" and "pixels" in why and not others
-
-
-def test_no_more_than_400_of_each(pictures):
-    for i in range(2, 6):
-        picture(pictures / "tiger" / f"{i}.png")
-    images, labels, left_out = common.load_cats_and_tigers(pictures, at_most=3)
-    assert labels.tolist() == [0, 1, 1, 1] and len(left_out) == 1
-    assert "only 3 of a class" in left_out[0][1]
-
-
-def test_a_folder_without_the_two_classes_is_refused_in_one_line(pictures, tmp_path):
-    def refused(folder, about):
-        with pytest.raises(common.Trouble, match=about) as trouble:
-            common.load_cats_and_tigers(folder)
+def test_an_unreadable_picture_is_one_line_with_its_name(tmp_path):
+    whole = save(tmp_path / "whole.jpg", np.zeros((99, 99, 3), np.uint8)).read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "text.png").write_text("hello")
+    (tmp_path / "empty.png").touch()
+    for name in ("cut.jpg", "text.png", "empty.png", "missing.png", "."):
+        with pytest.raises(common.Trouble) as trouble:
+            common.read_image(tmp_path / name)
+        assert (name if name != "." else str(tmp_path)) in str(trouble.value)
         assert "\n" not in str(trouble.value)
 
-    refused(tmp_path / "missing", "must hold the folders kittycat and tiger")
-    refused(pictures / "tiger" / "1.png", "must hold the folders kittycat and tiger")
-    (pictures / "dog").mkdir()
-    refused(pictures, "it holds dog, kittycat, tiger")
-    (pictures / "dog").rename(pictures / ".hidden")
-    (pictures / "tiger" / "1.png").unlink()
-    refused(pictures, "tiger holds no picture")
-    (pictures / "tiger").rmdir()
-    refused(pictures, "it holds kittycat$")
+
+def test_load_img_takes_the_central_square(tmp_path):
+    wide = np.zeros((50, 90, 3), np.uint8)
+    wide[:, 20:70] = 200  # the central 50 x 50
+    img = common.load_img(save(tmp_path / "wide.png", wide))
+    assert img.shape == (1, 224, 224, 3) and img.dtype == np.float32
+    assert img == pytest.approx(200 / 255, abs=1e-3)
+    high = common.load_img(save(tmp_path / "high.png", wide.transpose(1, 0, 2)))
+    assert high == pytest.approx(200 / 255, abs=1e-3)
 
 
-# ------------------------------------------------------------------- figures and report
+def test_load_data_names_what_it_leaves_out(tmp_path, capsys):
+    for kind, value in (("tiger", 250), ("kittycat", 50)):
+        (tmp_path / kind).mkdir()
+        for name in ("b.png", "a.png", "c.png"):
+            save(tmp_path / kind / name, np.full((10, 10, 3), value, np.uint8))
+    (tmp_path / "tiger" / "b.png").write_text("no picture")
+    (tmp_path / "tiger" / ".hidden").touch()
+    imgs = common.load_data(tmp_path)
+    assert list(imgs) == ["tiger", "kittycat"]
+    assert list(imgs["tiger"]) == ["a.png", "c.png"]
+    assert list(imgs["kittycat"]) == ["a.png", "b.png", "c.png"]
+    assert imgs["tiger"]["c.png"] == pytest.approx(250 / 255, abs=1e-3)
+    left_out = capsys.readouterr().out.splitlines()
+    assert len(left_out) == 1 and left_out[0].startswith("left out: ") and "b.png" in left_out[0]
+    assert list(common.load_data(tmp_path, at_most=1)["kittycat"]) == ["a.png"]
+    for path in (tmp_path / "kittycat").iterdir():
+        path.unlink()
+    with pytest.raises(common.Trouble, match="kittycat holds no picture"):
+        common.load_data(tmp_path)
 
 
-def figure():
-    import matplotlib.pyplot as plt
-
-    fig, ax = plt.subplots()
-    ax.plot([1, 2])
-    return fig
+# ------------------------------------------------------------------------ figures and report
 
 
-def test_show_replaces_the_file_whole(in_a_lesson):
-    path = in_a_lesson / "name.png"
-    path.write_bytes(b"x" * 10_000_000)
-    common.show(figure(), "name")
-    assert path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size < 1_000_000
-    assert os.listdir(in_a_lesson) == ["name.png"]
+def test_curve_draws_what_it_is_given():
+    lines = {"here": ([0, 1], [2, 3]), "in the notes": ([0, 1], [4, 5])}
+    (ax,) = common.curve(lines, xlabel="step", yscale="log").axes
+    here, notes = ax.lines
+    assert here.get_ydata().tolist() == [2, 3] and notes.get_ydata().tolist() == [4, 5]
+    assert (here.get_marker(), notes.get_marker()) == (".", "x")
+    assert notes.get_linestyle() == "None"
+    assert (ax.get_xlabel(), ax.get_yscale()) == ("step", "log")
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == list(lines)
 
 
-def test_report_prints_and_writes_the_same_figures(in_a_lesson, capsys):
-    common.show(figure(), "name")
-    rows = [("a", 0.5, np.float32(0.25), np.True_), ("b", None, "[1 2]", None), ("c", 1, 2, False)]
-    common.report([*rows, ("d", None, float("nan"), False)])
-    shown = capsys.readouterr().out
-    assert "1 of 3 hold" in shown
-    results = json.loads((in_a_lesson / "results.json").read_text("utf-8"))
-    assert results["results"] == [
-        {"name": "a", "notes": 0.5, "here": 0.25, "holds": True},
-        {"name": "b", "notes": None, "here": "[1 2]", "holds": None},
-        {"name": "c", "notes": 1, "here": 2, "holds": False},
-        {"name": "d", "notes": None, "here": "nan", "holds": False},
+def test_image_grid_puts_pictures_titles_and_rows_in_order():
+    images = [np.full((4, 4), i) for i in range(5)]
+    fig = common.image_grid(images, 3, titles=list("abcde"), rows=["x", "y"], vmin=0, vmax=9)
+    assert len(fig.axes) == 6
+    for i, ax in enumerate(fig.axes[:5]):
+        assert (ax.images[0].get_array() == i).all() and ax.get_title() == "abcde"[i]
+        assert ax.images[0].get_clim() == (0, 9)
+    assert not fig.axes[5].images
+    assert [fig.axes[i].texts[0].get_text() for i in (0, 3)] == ["x", "y"]
+
+
+def test_show_and_report_write_what_the_pages_read(monkeypatch, tmp_path, capsys):
+    cfg = settings(monkeypatch, tmp_path, "--steps", "4")
+    common.show(common.curve({"here": ([0, 1], [2, 3])}), "line")
+    capsys.readouterr()
+    rows = [
+        ("a number", 0.5, np.float32(0.25), np.True_),
+        ("a claim that fails", "-", float("nan"), False),
+        ("no claim", "word", 3, None),
     ]
+    common.report(rows)
+    assert (cfg.folder / "line.png").stat().st_size > 1000
+    blank, head, one, two, three, held, *_, last = capsys.readouterr().out.splitlines()
+    assert blank == "" and head.split() == "quantity in the notes here holds".split()
+    assert one.split() == "a number 0.5 0.25 yes".split()
+    assert two.split() == "a claim that fails - nan NO".split()
+    assert three.split() == "no claim word 3".split()
+    assert held == "1 of 2 hold; figures and results.json are in" and last == str(cfg.folder)
+    results = json.loads((cfg.folder / "results.json").read_text("utf-8"))
     assert results["lesson"] == 99 and results["title"] == "A lesson for the tests"
-    assert results["settings"] == {"steps": 3, "seed": 1}
-    assert results["figures"] == ["name.png"] and results["smoke"] is False
+    assert results["settings"] == {"steps": 4, "seed": 1} and results["smoke"] is False
+    assert results["figures"] == ["line.png"] and results["seconds"] >= 0
+    assert results["results"][0] == dict(name="a number", notes=0.5, here=0.25, holds=True)
+    assert results["results"][2] == dict(name="no claim", notes="word", here=3, holds=None)
+    assert results["versions"].keys() == {"tensorflow", "keras", "python"} and results["cores"] > 0
 
 
-@pytest.mark.parametrize("write", [lambda: common.show(figure(), "n"), lambda: common.report([])])
-def test_what_cannot_be_written_is_one_line_and_the_old_file_stays(in_a_lesson, monkeypatch, write):
-    old = {name: b"from an earlier run" for name in ("n.png", "results.json")}
-    for name, content in old.items():
-        (in_a_lesson / name).write_bytes(content)
+def test_no_lesson_uses_compat_v1_or_private_names():
+    import ast
 
-    def disk_full(descriptor):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", disk_full)
-    with pytest.raises(common.Trouble, match=r"cannot write .*No space left on device.*--out"):
-        write()
-    assert {path.name: path.read_bytes() for path in in_a_lesson.iterdir()} == old
+    for path in LESSONS.values():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Attribute):
+                private = node.attr.startswith("_") and not node.attr.startswith("__")
+                assert node.attr != "v1" and not private, (path.name, node.lineno)
