@@ -1,232 +1,186 @@
 """Lesson 16: Saving and restoring 保存讀取
 
-You will see the notes' two variables saved and restored, then all that can be saved today, up to
-a graph that needs no Python; a checkpoint from TF1; a training that survives a power cut.
+You will see the notes' two variables saved and read back, a checkpoint of TF1, a model that learns
+on from its file as if it had never stopped, and a training that survives a power cut.
 
-    python lessons/lesson16_saver.py --checkpoint my_net/save_net.ckpt  # a TF1 file of yours
+    python lessons/lesson16_saver.py
+    python lessons/lesson16_saver.py --checkpoint my_net/save_net.ckpt  # look into one of yours
 
 | TF1 in the notes                           | here                                         |
 |--------------------------------------------|----------------------------------------------|
-| `saver = tf.train.Saver()`                 | `tf.train.Checkpoint(weight=W, biases=b)`    |
-| `saver.save(sess, "my_net/save_net.ckpt")` | `checkpoint.write(path)`                     |
-| `saver.restore(sess, path)`                | `checkpoint.read(path).assert_consumed()`    |
-| `sess.run(W)`                              | `W.numpy()`                                  |
+| `saver = tf.train.Saver()`                 | `saver = tf.train.Checkpoint(weight=W, …)`   |
+| `saver.save(sess, "my_net/save_net.ckpt")` | `saver.write(save_path)`                     |
+| `saver.restore(sess, …)`                   | `saver.read(save_path)`                      |
+| `tf.Session`, `sess.run(init)`             | nothing: a variable has its value at once    |
 
-Where the notes slip: "only Variables can be saved, the framework has to be defined again" was
-true of `Saver`. Rungs 3 and 4 below restore the framework, too.
+Where the notes slip: only variables (變量) can be saved, they say, and the framework (框架) has to
+be defined again. That was true of `Saver`; `model.save` keeps the framework as well.
 """
 
 # %%
-import os
 import common
 
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"  # a full disk is our line to write, not C++'s
-cfg = common.settings(__doc__, epochs=3, checkpoint="", smoke={})
+cfg = common.settings(__doc__, lesson=16, epochs=10, power_cut=67, checkpoint="", smoke={})
 
 # %%
-import contextlib
-import os
 import shutil
-import tempfile
 import textwrap
-import time
 import keras
 import numpy as np
 import tensorflow as tf
 
-keras.config.disable_interactive_logging()  # no page about the signature from `export`
-folder = cfg.out / "lesson16"
-
-# %% [markdown]
-# ## Rung 1: variables only
-# A process can be killed in the middle of a save (保存). So everything below is saved as a draft
-# that gets its name in one step when it is complete: whatever has a name can be loaded.
-# Restoring (讀取) needs an empty frame (框架) of the same shapes; its own values are overwritten.
-
-
-# %%
-def save(rung, write):
-    """Let `write(draft)` fill <rung>/<time>; returns that path or raises Trouble. Keeps five."""
-    newest = max([int(path.name) for path in (folder / rung).glob("[0-9]*")], default=0)
-    place = folder / rung / str(max(time.time_ns(), newest + 1))  # a clock can be set back
-    draft = place.with_name(f"draft-{place.name}")
-    try:
-        draft.mkdir(parents=True)
-        write(draft)
-        draft.rename(place)
-    except (OSError, tf.errors.OpError) as error:
-        reason = str(error).split("; ")[-1]
-        raise common.Trouble(f"cannot save in {place.parent} ({reason}); see --out") from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    for old in sorted(place.parent.glob("[0-9]*"))[:-5]:
-        shutil.rmtree(old, ignore_errors=True)
-    return place
-
-
+# save to file (保存)
 W = tf.Variable([[1, 2, 3], [3, 4, 5]], dtype=tf.float32)  # (2, 3)
 b = tf.Variable([[1, 2, 3]], dtype=tf.float32)  # (1, 3)
-checkpoint = tf.train.Checkpoint(weight=W, biases=b)
-my_net = save("my_net", lambda draft: checkpoint.write(draft / "save_net.ckpt"))
-save_path = my_net / "save_net.ckpt"
-print("Save to path:", save_path.relative_to(folder))
-W_1 = tf.Variable(np.arange(6).reshape((2, 3)), dtype=tf.float32)
-b_1 = tf.Variable(np.arange(3).reshape((1, 3)), dtype=tf.float32)
-tf.train.Checkpoint(weight=W_1, biases=b_1).read(save_path).assert_consumed()
-print("weight:", W_1.numpy())
-print("biases:", b_1.numpy())
+saver = tf.train.Checkpoint(weight=W, biases=b)
+save_path = cfg.folder / "my_net" / "save_net.ckpt"
+saver.write(save_path)
+print("Save to path:", save_path.relative_to(cfg.folder))
+
+# restore (讀取) into an empty frame: the same shapes, any values, so no need to init
+W = tf.Variable(np.arange(6).reshape((2, 3)), dtype=tf.float32)
+b = tf.Variable(np.arange(3).reshape((1, 3)), dtype=tf.float32)
+saver = tf.train.Checkpoint(weight=W, biases=b)
+saver.read(save_path)
+print("weight:", W.numpy())
+print("biases:", b.numpy())
 
 # %% [markdown]
-# ## When it does not fit
-# Only another shape is an error by itself. What is missing on one side, or has another name,
-# keeps the value it had, and `assert_consumed()` is there to complain. Whoever wants only a part
-# of a checkpoint says so with `expect_partial()`, and TensorFlow's warnings are off.
+# ## When it does not fit, the last five, and TF1
+# A wrong shape is always an error. A variable that finds no partner of its name just keeps its
+# value: only `assert_consumed()` complains. (`expect_partial()` turns the warnings off.)
+#
+# `write` replaces the file. A manager gives each save a name of its own and keeps the last five, as
+# `Saver` did. TF1's files are still read; the third part writes one with the operation that was
+# inside `Saver`, or looks into yours.
 
 # %%
 misfits = {
-    "no place for biases": dict(weight=W_1),
-    "a gain that was never saved": dict(weight=W_1, biases=b_1, gain=tf.Variable(1.0)),
-    "weight called W": dict(W=W_1, biases=b_1),
-    "weight of shape (3, 2)": dict(weight=tf.Variable(tf.zeros((3, 2))), biases=b_1),
+    "no place for biases": dict(weight=W),
+    "a gain that was never saved": dict(weight=W, biases=b, gain=tf.Variable(1.0)),
+    "weight is called W": dict(W=W, biases=b),
+    "weight has the shape (3, 2)": dict(weight=tf.Variable(tf.zeros((3, 2))), biases=b),
 }
 errors = {}
 for misfit, frame in misfits.items():
     try:
         tf.train.Checkpoint(**frame).read(save_path).expect_partial().assert_consumed()
     except (AssertionError, ValueError) as error:
-        errors[misfit] = textwrap.shorten(f"{type(error).__name__}: {error}", 150)
-        print(f"\n{misfit}:\n{textwrap.fill(errors[misfit], 78)}")
+        errors[misfit] = str(error)
+        print(f"\n{misfit}:", textwrap.shorten(errors[misfit], 78), sep="\n")
+
+manager = tf.train.CheckpointManager(saver, cfg.folder / "checkpoints", max_to_keep=5)
+for step in range(1, 8):
+    manager.save(step)
+kept = len(manager.checkpoints)
+print(f"\nkept of 7 saves: {kept}")
+saver.restore(manager.latest_checkpoint).assert_consumed()
+
+path = cfg.checkpoint.removesuffix(".index") or str(cfg.folder / "tf1.ckpt")
+if not cfg.checkpoint:
+    names = ["weight", "biases"]
+    tf.raw_ops.SaveV2(prefix=path, tensor_names=names, shape_and_slices=["", ""], tensors=[W, b])
+tf1 = {}
+try:
+    tf.io.gfile.stat(f"{path}.index")  # is it there?
+    for name, shape in tf.train.list_variables(path):
+        tf1[name] = tf.train.load_variable(path, name)  # an array, for `W.assign`
+        print("in the TF1 checkpoint:", name, shape)
+except (tf.errors.OpError, IndexError) as error:
+    raise common.Trouble(f"cannot read the checkpoint {path} ({error})") from None
 
 # %% [markdown]
-# ## A checkpoint from TF1
-# The file format is still the same; only the names in it are the graph's own. Without
-# `--checkpoint` the lesson reads one that it writes with the operation behind TF1's `Saver`.
+# ## A whole model
+# A layer learns the notes' numbers. Then it is saved in three ways, and all learn on for an epoch.
+# Only `load_weights` needs the empty frame; only what `export` writes runs without Python.
 
 
 # %%
-def read_checkpoint(path):
-    """{name: value} of a checkpoint of TF1 or TF2; raises Trouble if it cannot be read."""
-    path = str(path).removesuffix(".index")
-    try:
-        reader = tf.train.load_checkpoint(path)
-        return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
-    except (tf.errors.OpError, IndexError, ValueError) as error:  # cut off; a folder
-        raise common.Trouble(f"cannot read the checkpoint {path} ({error})") from error
-
-
-old = dict(tensor_names=["weight", "biases"], shape_and_slices=["", ""], tensors=[W, b])
-tf1_path = save("tf1", lambda draft: tf.raw_ops.SaveV2(prefix=f"{draft}/old.ckpt", **old))
-tf1 = read_checkpoint(cfg.checkpoint or tf1_path / "old.ckpt")
-tf1 = {name: tf.Variable(value) for name, value in sorted(tf1.items())}
-print("\nIn the TF1 checkpoint:", *(f"{name} {v.shape}" for name, v in tf1.items()), sep="\n  ")
-same_tf1 = None if cfg.checkpoint else all(map(np.array_equal, tf1.values(), (b, W)))
-
-# %% [markdown]
-# ## Rung 2: the weights of a model
-# A layer of three units with two inputs, which is to find the notes' numbers. Halfway its weights
-# are saved, with the optimizer's state. Only code that builds the same model can load them.
-
-# %%
-x = np.random.default_rng(cfg.seed).normal(size=(320, 2)).astype(np.float32)
-data = dict(x=x, y=(x @ W + b).numpy(), batch_size=32, shuffle=False, verbose=0)  # y (320, 3)
-
-
 def build():
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, kernel_initializer="zeros")])
     model.compile(keras.optimizers.Adam(0.1), loss="mse")
-    model.optimizer.build(model.trainable_variables)
+    model.optimizer.build(model.trainable_variables)  # a place for its state
     return model
 
 
-def save_weights(draft):  # HDF5 dies of a full disk: is there room for something larger?
-    model.save(draft / "room.keras")
-    (draft / "room.keras").unlink()
-    model.save_weights(draft / "net.weights.h5")
+def train(model, epochs, callbacks=None):
+    """The loss of each epoch: 10 batches of 32, always in the same order."""
+    options = dict(batch_size=32, shuffle=False, verbose=0, callbacks=callbacks)
+    return model.fit(x, y, epochs=epochs, **options).history["loss"]
 
 
-model, model_2 = build(), build()
-model.fit(**data, epochs=cfg.epochs)
-weights = save("weights", save_weights)
-model_2.load_weights(weights / "net.weights.h5")
-same_weights = all(map(np.array_equal, model.get_weights(), model_2.get_weights()))
+x = np.random.normal(size=(320, 2)).astype(np.float32)
+y = (x @ W + b).numpy()  # (320, 3)
+model = build()
+never_stopped = train(model, cfg.epochs)
+model.save_weights(cfg.folder / "net.weights.h5")
+model.save(cfg.folder / "net.keras")
+model.export(cfg.folder / "serving", verbose=False)
 
-# %% [markdown]
-# ## Rungs 3 and 4: the whole model, and a graph for serving
-# `model.save` writes framework, weights and optimizer: without any model code training goes on as
-# if it had never stopped, to the last bit. What `export` writes needs no Python classes, or no
-# Python at all (TF Serving, C++, Java), but trains no further.
+model_2 = build()
+model_2.load_weights(cfg.folder / "net.weights.h5")
+model_3 = keras.saving.load_model(cfg.folder / "net.keras")
+graph = tf.saved_model.load(cfg.folder / "serving")
+difference = np.abs(graph.serve(x) - model(x)).max()
+losses = []
+for net in (model, model_2, model_3):
+    losses += train(net, 1)
+print("\nnext loss, never stopped, from weights, from model:", *losses, sep="\n  ")
 
-# %%
-whole = save("model", lambda draft: model.save(draft / "net.keras"))
-model_3 = keras.saving.load_model(whole / "net.keras")
-serving = save("serving", model.export)
-model_4 = tf.saved_model.load(serving)
-same_answers = np.array_equal(model_4.serve(x), model(x))  # (320, 3)
-
-rest = dict(initial_epoch=cfg.epochs, epochs=2 * cfg.epochs)
-never_stopped = model.fit(**data, **rest).history["loss"]
-went_on = model_3.fit(**data, **rest).history["loss"]
-print(f"\nnext loss, never stopped: {never_stopped[0]}\nnext loss, from the file: {went_on[0]}")
-
-# %% [markdown]
-# ## Survive a crash
-# `BackupAndRestore` saves after each epoch, and the next `fit` goes on from there. But it writes
-# over its only backup, and a kill at that moment would cost everything: each is copied away whole.
-
-
-# %%
-def train(model, backups, *callbacks):
-    """Train from the newest backup on, if there is one; returns the losses of those epochs."""
-    with tempfile.TemporaryDirectory(dir=folder) as working:
-        for newest in sorted((folder / backups).glob("[0-9]*"))[-1:]:
-            shutil.copytree(newest, working, dirs_exist_ok=True)
-
-        def keep(epoch, logs):
-            save(backups, lambda draft: shutil.copytree(working, draft, dirs_exist_ok=True))
-
-        backup = keras.callbacks.BackupAndRestore(working)
-        every = [backup, keras.callbacks.LambdaCallback(on_epoch_end=keep), *callbacks]
-        return model.fit(**data, epochs=2 * cfg.epochs, callbacks=every).history["loss"]
-
-
-def power_cut(batch, logs):
-    if model_5.optimizer.iterations == 10 * cfg.epochs + 6:  # of 10 steps in an epoch
-        raise InterruptedError("stands for the power cut")
-
-
-model_5, backups = build(), f"backups-{os.getpid()}"
-with contextlib.suppress(InterruptedError):
-    train(model_5, backups, keras.callbacks.LambdaCallback(on_train_batch_end=power_cut))
-resumed = train(build(), backups)
-shutil.rmtree(folder / backups)
-lost = int(model_5.optimizer.iterations) - 10 * (2 * cfg.epochs - len(resumed))
-print(f"\nthe power cut has cost {lost} steps, less than an epoch of 10")
+table = [
+    ("tf.train.Checkpoint", "my_net/*", "variables", "you have loop and model as code"),
+    ("model.save_weights", "net.weights.h5", "+ optimizer", "you have the model as code"),
+    ("model.save", "net.keras", "+ framework", "to learn on without that code"),
+    ("model.export", "serving/**/*.*", "graph, variables", "to answer only, without Python"),
+]
+print(f"\n{'':20} {'what is in it':16} {'bytes':>7}  when to use it")
+for name, files, inside, use in table:
+    size = sum(path.stat().st_size for path in cfg.folder.glob(files))
+    print(f"{name:20} {inside:16} {size:7,}  {use}")
 
 # %% [markdown]
-# ## What is in each, and what is in the notes
+# ## A power cut
+# `BackupAndRestore` saves after every epoch; the next `fit` goes on from there. `double_checkpoint`
+# also keeps the backup before, in case the power fails during a save.
+
 
 # %%
-import matplotlib.pyplot as plt
+class PowerCut(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if self.model.optimizer.iterations == cfg.power_cut:
+            raise InterruptedError
 
-rungs = {"1. tf.train.Checkpoint": my_net, "2. model.save_weights": weights}
-rungs |= {"3. model.save": whole, "4. model.export": serving}
-sizes = [sum(path.stat().st_size for path in place.rglob("*.*")) for place in rungs.values()]
-labels = [f"{rung}\n{size:,} bytes" for rung, size in zip(rungs, sizes)]
-inside = [[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 0, 0, 1]]
-fig, ax = plt.subplots(figsize=(7, 3.2))
-ax.pcolormesh(inside[::-1], cmap="Blues", vmax=1.6, edgecolors="white", linewidth=4)
-ax.set_xticks([0.5, 1.5, 2.5, 3.5], ["values", "optimizer's state", "framework", "graph"])
-ax.set_yticks([0.5, 1.5, 2.5, 3.5], labels[::-1])
-common.show(fig, "rungs")
+
+shutil.rmtree(cfg.folder / "backup", ignore_errors=True)  # of another run
+backup = keras.callbacks.BackupAndRestore(cfg.folder / "backup", double_checkpoint=True)
+try:
+    train(build(), cfg.epochs, [backup, PowerCut()])
+except InterruptedError:
+    print("\npower cut after step", cfg.power_cut)
+resumed = train(build(), cfg.epochs, [backup])  # another model, as tomorrow
+lost = cfg.power_cut - 10 * (cfg.epochs - len(resumed))  # 10 steps an epoch
+print("steps lost:", lost)
+epochs = range(1, cfg.epochs + 1)
+lines = {"never stopped": (epochs, never_stopped), "resumed": (epochs[-len(resumed) :], resumed)}
+common.show(common.curve(lines, xlabel="epoch", ylabel="loss", yscale="log"), "power_cut")
+
+weight, biases = str(W.numpy()[1]), str(b.numpy()[0])
 rows = [
-    ("weight", [[1, 2, 3], [3, 4, 5]], W_1.numpy().astype(int), np.array_equal(W_1, W)),
-    ("biases", [[1, 2, 3]], b_1.numpy().astype(int), np.array_equal(b_1, b)),
-    ("misfits with an error", None, f"{len(errors)} of 4", len(errors) == 4),
-    ("variables from TF1", None, len(tf1), same_tf1),
-    ("2: same weights", None, same_weights, same_weights),
-    ("3: loss of the next epoch", None, went_on[0], went_on == never_stopped),
-    ("4: same answers", None, same_answers, same_answers),
-    ("steps lost in power cut", None, lost, 0 <= lost <= 10),
-    ("loss at the end, resumed", None, resumed[-1], resumed == never_stopped),
+    ("weight, second row", "[3. 4. 5.]", weight, weight == "[3. 4. 5.]"),
+    ("biases", "[1. 2. 3.]", biases, biases == "[1. 2. 3.]"),
+    ("misfits that are an error, of four", "-", len(errors), len(errors) == 4),
+    ("saves that the manager keeps, of seven", "-", kept, kept == 5),
+    ("next loss from the weights", "-", losses[1], losses[1] == losses[0]),
+    ("next loss from the model", "-", losses[2], losses[2] == losses[0]),
+    ("exported graph: largest difference", "-", float(difference), difference == 0),
+    ("steps lost in the power cut, at most 10", "-", lost, 0 <= lost <= 10),
+    ("loss at the end, after the power cut", "-", resumed[-1], resumed[-1] == never_stopped[-1]),
 ]
 common.report(rows)
+
+# %% [markdown]
+# ## Try it 動手試試
+# Predict first: how many steps are lost with `--power-cut 70`, right after the last of an epoch?
+# And with `--power-cut 5`? Measured: 10, since the backup comes after that step, and 5, all.
+# Which names has `--checkpoint outputs/lesson16/my_net/save_net.ckpt`? Measured: `weight` and
+# `biases`, with `/.ATTRIBUTES/VARIABLE_VALUE` behind, and `_CHECKPOINTABLE_OBJECT_GRAPH`.
