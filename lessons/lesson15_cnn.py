@@ -189,7 +189,7 @@ common.show(fig, "filters")
 # %% [markdown]
 # ## One digit on its way through
 # Eight channels of each stage: still a digit after the first convolution, only its features
-# (特征) after the last pooling.
+# (特徵) after the last pooling.
 
 # %%
 watch = keras.Model(xs, [h_conv1, h_pool1, h_conv2, h_pool2])
@@ -212,8 +212,8 @@ common.show(common.image_grid(v_xs[worst].reshape(-1, 28, 28), 6, titles), "wron
 
 # %% [markdown]
 # ## In the notes, and here
-# Early on the accuracy is a matter of luck: in seeds 1 to 5 it was TODO from the notes' at most
-# up to step 100, and TODO after it.
+# Early on the accuracy is a matter of luck: with seeds 1 to 5 it was 0.060 from the notes' at most
+# up to step 100, and 0.016 after it. So the tolerances are 0.08 and 0.02.
 
 # %%
 rows = []
@@ -226,4 +226,8 @@ common.report(rows)
 
 # %% [markdown]
 # ## Try it 動手試試
-# Predict first, then run. TODO
+# Predict first, then run. Ten times the rate, `--learning-rate 0.001`: better or worse? A tenth of
+# the images, `--batch-size 10`: how much is lost? Keras's own rate for the notes' optimizer,
+# `--optimizer adadelta --learning-rate 1`: does it learn now?
+#
+# Measured: at the end 0.9873, 0.9390 and 0.9826; with the notes' settings 0.9729 (all seed 1).

@@ -1,8 +1,12 @@
 """Lesson 15: the network is the notes' network, and it learns what the notes say it learns."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
-from running import assert_whole, report_again, run_here
+from running import LESSONS, assert_whole, report_again, run_here
 
 # What the notes print, after the updates of steps 0, 50 … 600.
 NOTES = "0.103 0.7985 0.8934 0.9172 0.9296 0.9409 0.9411 0.951 0.9495 0.9536 0.9611 0.9586 0.9643"
@@ -277,6 +281,45 @@ def test_bfloat16_learns_as_well(tmp_path):
 def test_the_notes_own_optimizer_does_not_learn(tmp_path):
     run = run_here(15, "--optimizer", "adadelta", "--steps", 101, out=tmp_path)
     assert run.here["test accuracy at step 100"] < 0.2
+
+
+@pytest.mark.seeds
+@pytest.mark.parametrize(
+    "flags, at_the_end",
+    [
+        ("--learning-rate 0.001", 0.9873),
+        ("--batch-size 10", 0.939),
+        ("--optimizer adadelta --learning-rate 1", 0.9826),
+    ],
+)
+def test_try_it(flags, at_the_end, tmp_path):
+    run = run_here(15, *flags.split(), out=tmp_path)
+    assert run.here["test accuracy at the end"] == pytest.approx(at_the_end, abs=0.006)
+
+
+@pytest.mark.seeds
+def test_two_devices_share_the_work_under_a_mirrored_strategy(tmp_path):
+    """What the README says: the lesson's model, made in the scope of MirroredStrategy, and fit."""
+    code = """
+import sys
+sys.argv = ["lesson15", "--smoke", "--out", sys.argv[1]]
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+script = open(LESSON, encoding="utf-8").read()
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+with strategy.scope():
+    exec(script.partition("steps, accuracy = [], []")[0], globals())
+assert strategy.num_replicas_in_sync == 2
+model.fit(mnist.train.images[:4000], mnist.train.labels[:4000], batch_size=100, epochs=3)
+assert (model.predict(v_xs, verbose=0).argmax(axis=1) == v_ys).mean() > 0.5
+"""
+    path = tmp_path / "mirrored.py"
+    path.write_text(f"LESSON = {str(LESSONS[15])!r}\n" + code, "utf-8")
+    environment = os.environ | {"PYTHONPATH": str(LESSONS[15].parent)}
+    command = [sys.executable, path, tmp_path / "out"]
+    process = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8")
+    assert process.returncode == 0, process.stderr
 
 
 @pytest.mark.seeds
