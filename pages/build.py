@@ -1,16 +1,15 @@
-"""Make the notebooks and the side-by-side pages out of the lessons' scripts.
+"""Make the notebooks and the side-by-side pages, in three languages, out of the lessons' scripts.
 
-    python pages/build.py notebooks            # notebooks/*.ipynb, without outputs
+    python pages/build.py notebooks            # notebooks/en, zh-hant, zh-hans, without outputs
     python pages/build.py site                 # run every lesson once, write pages/site/
     python pages/build.py site --notes FILE    # with your own copy of the notes beside it
     python pages/build.py site --smoke         # in a minute; the figures mean nothing then
+    python pages/build.py translations         # bring pages/zh/*.po up to date with the English
 
 Exit status: 0, 1 if a lesson fails (nothing is written then), 2 for bad arguments or files.
 """
 
 import argparse
-import ast
-import base64
 import contextlib
 import datetime
 import json
@@ -26,16 +25,17 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import notes as readers_notes
-import readme
+import translations
+from translations import LANGUAGES, MEASURED, Words
 
 try:
     import jinja2
     import jupytext
     import nbformat
+    from markdown_it import MarkdownIt
     from markupsafe import Markup
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, DeadKernelError
-    from nbconvert.filters import markdown2html, strip_ansi
     from nbformat.v4 import new_code_cell, new_markdown_cell
     from pygments import highlight
     from pygments.formatters import HtmlFormatter
@@ -45,7 +45,7 @@ except ImportError as error:
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-
+MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 
 # The figures that show best on the index what a lesson is about; elsewhere it is the first one.
 PICTURES = {"stages", "gates", "plane", "layers_tanh", "local_minima", "held_out"}
@@ -63,6 +63,11 @@ def lessons():
     return paths
 
 
+def catalogues():
+    """Every catalogue's path, and what it has to translate."""
+    return translations.of_all(lessons(), HERE / "templates", ROOT / "pages" / "zh")
+
+
 # --------------------------------------------------------------------------- notebooks
 
 SETUP = """\
@@ -77,21 +82,21 @@ clones = [folder for folder in (here, *here.parents) if (folder / "lessons/commo
 if not clones:
     clones = [here / "lessons-clone"]
     subprocess.run(["git", "clone", "--depth", "1", REPOSITORY, str(clones[0])], check=True)
-sys.path.insert(0, str(clones[0] / "lessons"))
-
-__doc__ = {doc}"""
+sys.path.insert(0, str(clones[0] / "lessons"))"""
 
 
-def notebook(path):
-    """A lesson's script as a notebook without outputs, runnable from a clone or in Colab."""
+def notebook(path, words):
+    """A lesson's script as a notebook without outputs, runnable from a clone or in Colab. Its code
+    is the script's; the docstring, which no code needs, is prose here."""
     made = jupytext.read(path)
-    docstring, *cells = made.cells  # the docstring is a cell of its own, and code
-    title, _, rest = ast.literal_eval(docstring.source).partition("\n")
-    setup = SETUP.format(repository=origin(), doc=docstring.source)
+    for cell in made.cells:
+        if cell.cell_type == "markdown":
+            cell.source = words.text(cell.source)
+    setup = SETUP.format(repository=origin())
     made.cells = [
-        new_markdown_cell(f"# {title}\n{rest}"),
+        new_markdown_cell(translations.head(translations.docstring(path), words)),
         new_code_cell(setup, metadata={"tags": ["setup"], "jupyter": {"source_hidden": True}}),
-        *cells,
+        *made.cells[1:],
     ]
     for number, cell in enumerate(made.cells):
         cell["id"] = f"cell-{number}"  # random otherwise, so that no two builds were alike
@@ -113,29 +118,37 @@ def origin():
     return "<the address of this repository>"
 
 
-def write_notebooks(folder):
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in lessons():
-        nbformat.write(notebook(path), folder / f"{path.stem}.ipynb")
-        print(folder / f"{path.stem}.ipynb")
+def write_notebooks(out):
+    """Write each lesson's notebook in each language, the Chinese ones as scripts as well."""
+    for code, words in translations.in_all_languages(catalogues()).items():
+        folder = out / code.lower()
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in lessons():
+            made = notebook(path, words[path.stem.split("_")[0]])
+            nbformat.write(made, folder / f"{path.stem}.ipynb")
+            if code != "en":
+                for cell in made.cells:
+                    if cell.cell_type == "markdown":
+                        cell.source = translations.wrapped(cell.source)
+                jupytext.write(made, folder / path.name, fmt="py:percent")
+        print(folder)
 
 
 # ----------------------------------------------------------------------- run a lesson
 
 
 def run(path, flags, started):
-    """Execute a lesson as a notebook, once.
+    """Execute a lesson as a notebook, once; it has no `__doc__` there, as in an editor's cells.
 
     Returns:
-        The executed notebook, `results.json` as a dict, and the folder that the lesson wrote.
+        `path`; `cells`, executed; `results`, results.json as a dict; `figures`, {name: PNG}.
 
     Raises:
         Failed: if it stops with an error, or ends without a report of its own or a figure.
     """
-    made = notebook(path)
+    made = notebook(path, Words("en"))
     out = Path("outputs/smoke" if "--smoke" in flags else "outputs")
     arguments = " ".join([*flags, "--out", out.as_posix()])
-    number = re.match(r"lesson(\d+)", path.stem)[1]
     # Without this, ipykernel 7 warns on stderr that its ports on this machine are not encrypted.
     quiet = ["--log-level=ERROR"]
     client = NotebookClient(made, timeout=None, kernel_name="python3", extra_arguments=quiet)
@@ -143,18 +156,21 @@ def run(path, flags, started):
     try:
         client.execute(cwd=str(ROOT), env=os.environ | {"LESSON_ARGS": arguments})
     except (CellExecutionError, DeadKernelError) as error:
-        raise Failed(f"{path.name} failed:\n{strip_ansi(str(error)).strip()}") from error
-    folder = ROOT / out / f"lesson{number}"
+        raise Failed(f"{path.name} failed:\n{plain(str(error)).strip()}") from error
+    folder = ROOT / out / path.stem.split("_")[0]
     report = folder / "results.json"
     if not report.is_file():
         raise Failed(f"{path.name} ended without a report ({report})")
     if report.stat().st_mtime < started - 2:  # some file systems count in steps of 2 seconds
         raise Failed(f"{path.name} ended, but its report is older than this build ({report})")
     results = json.loads(report.read_text("utf-8"))
-    if not results["figures"]:
-        raise Failed(f"{path.name} ended without a figure")
+    figures = {name: (folder / name).read_bytes() for name in results["figures"]}
+    shown = [output for cell in made.cells for output in cell.get("outputs", []) if image(output)]
+    in_report = len(results["figures"])
+    if not in_report or len(shown) != in_report:
+        raise Failed(f"{path.name} showed {len(shown)} figures, its report has {in_report}")
     print(f"{path.name}: {time.monotonic() - begun:.0f} s", flush=True)
-    return made, results, folder
+    return SimpleNamespace(path=path, cells=made.cells, results=results, figures=figures)
 
 
 def run_all(flags, jobs, started):
@@ -162,7 +178,7 @@ def run_all(flags, jobs, started):
 
     def attempt(path):
         try:
-            return page(path, *run(path, flags, started))
+            return run(path, flags, started)
         except Failed as error:
             return error
 
@@ -174,103 +190,102 @@ def run_all(flags, jobs, started):
     return outcomes
 
 
+def image(output):
+    return "image/png" in output.get("data", {})
+
+
+def plain(text):
+    """Without the colors of a terminal."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
 # --------------------------------------------------------------- what is on a page
 
 
-def page(path, executed, results, folder):
-    """Everything that the templates show of a lesson, taken from its executed notebook."""
-    docstring = ast.get_docstring(ast.parse(path.read_text("utf-8")))
-    shown = SimpleNamespace(number=results["lesson"], url=f"{path.stem}.html", script=path.name)
-    shown.numeral = readers_notes.NUMERALS.get(shown.number, str(shown.number))
-    shown.results, shown.date = results, datetime.date.today().isoformat()
-    vars(shown).update(read_docstring(docstring))
-    shown.figures = {name: (folder / name).read_bytes() for name in results["figures"]}
-    telling = [name for name in shown.figures if Path(name).stem in PICTURES]
-    shown.picture = [*telling, *shown.figures][0]
-    names = iter(results["figures"])
-    shown.rows = [SimpleNamespace(id="settings", heading="Settings", plain="", prose="", blocks=[])]
-    for cell in executed.cells[1:]:
+def page(run, words):
+    """Everything that the templates show of a lesson that has run, in the language of `words`."""
+    doc = translations.docstring(run.path)
+    number = run.results["lesson"]
+    shown = SimpleNamespace(number=number, url=f"{run.path.stem}.html", script=run.path.name)
+    shown.results, shown.date = run.results, datetime.date.today().isoformat()
+    shown.numeral = readers_notes.NUMERALS.get(number, str(number))
+    shown.chinese = translations.in_script(doc.chinese, words.language)
+    shown.title, shown.intro = inline(doc.title, words), markdown(doc.intro, words)
+    shown.commands = [(command, inline(comment, words)) for command, comment in doc.commands]
+    shown.table = [[breakable(inline(cell, words)) for cell in row] for row in doc.table]
+    shown.slips = [inline(slip, words) for slip in doc.slips]
+    shown.credits = photographs(run.path)
+    telling = [name for name in run.figures if Path(name).stem in PICTURES]
+    shown.picture = [*telling, *run.figures][0]
+    figures = iter(run.figures.items())
+    shown.rows = [SimpleNamespace(id="settings", heading="", prose="", blocks=[])]
+    for cell in run.cells[1:]:
         if cell.cell_type == "markdown":
-            shown.rows.append(section(cell.source, ids=[row.id for row in shown.rows]))
+            shown.rows.append(section(cell.source, words, [row.id for row in shown.rows]))
         elif "setup" not in cell.metadata.get("tags", []):
             row = shown.rows[-1]
             row.blocks.append(SimpleNamespace(kind="code", html=python(cell.source)))
             for output in cell.outputs:
-                show(output, row, names, shown)
-    if next(names, None):
-        raise Failed(f"{path.name}: not every figure in its report was shown")
+                show(output, row, figures)
     return shown
 
 
-def read_docstring(doc):
-    """A lesson's docstring in its parts: title, intro, commands, the TF1 table, the slips."""
-    first, _, rest = doc.partition("\n")
-    title = re.match(r"Lesson \d+: ([^一-鿿]+)(.*)", first)
-    parts = re.split(r"((?:^\|.*\n?)+)", rest, maxsplit=1, flags=re.M)
-    before, table, slips = parts if len(parts) == 3 else (rest, "", "")
-    slips = re.sub(r"\s*Where the notes slip:?\s*", "", slips)
-    commands = re.findall(r"^ {4}(.+?)(?: +# (.+))?$", before, re.M)
-    return dict(
-        title=title[1].strip() if title else first,
-        chinese=title[2].strip() if title else "",
-        intro=markdown(re.sub(r"^ {4}.*", "", before, flags=re.M)),
-        commands=commands,
-        table=[
-            [breakable(inline(cell)) for cell in split_row(line)]
-            for line in table.strip().split("\n")[2:]  # after the head and a rule
-        ],
-        slips=markdown(slips[:1].upper() + slips[1:]),
-    )
-
-
-def split_row(line):
-    cells = re.split(r"(?<!\\)\|", line.strip().strip("|"))
-    return [cell.replace(r"\|", "|").strip() for cell in cells]
-
-
-def section(source, ids):
-    """A markdown cell: its heading, if it begins with one, its prose, and an id not in `ids`."""
-    heading = re.match(r"#+ +(.+)\n*", source)
-    title = heading[1] if heading else ""
-    name = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
-    while name in [*ids, "main", "tf1", "slips", "report"] and title:
+def section(source, words, ids):
+    """A markdown cell: its heading, if it begins with one, its prose, and an id not in `ids`, which
+    is the same in each language. What follows "Measured:" in "Try it" is folded."""
+    title = re.match(r"#+ +(.+)", source)
+    name = re.sub(r"[^a-z0-9]+", "-", title[1].lower()).strip("-") if title else ""
+    while name and name in [*ids, "main", "tf1", "slips", "report", "photographs"]:
         name += "-again"
-    return SimpleNamespace(
-        id=name,
-        heading=inline(title),
-        plain=title.replace("`", ""),
-        prose=markdown(source[heading.end() :] if heading else source),
-        blocks=[],
-    )
+    html = markdown(source, words)
+    heading = re.search(r"<h\d>(.*?)</h\d>\n?", html)
+    prose = html.replace(heading[0], "", 1) if heading else html
+    if title and title[1].startswith("Try it"):
+        prose = folded(prose, words.text(MEASURED))
+    heading = Markup(heading[1]) if heading else ""
+    return SimpleNamespace(id=name, heading=heading, prose=Markup(prose), blocks=[])
 
 
-def show(output, row, names, shown):
-    """Put one output of a cell on the page, as text or as the next figure of the report."""
-    data = output.get("data", {})
-    image = data.get("image/png") or data.get("image/gif")
-    if image:
-        name = next(names, None)
-        if name is None or base64.b64decode(image) != shown.figures[name]:
-            raise Failed(f"{shown.script}: a figure on the page is not the one in its report")
-        width, height = size(shown.figures[name])
-        alt = f"{row.plain} ({Path(name).stem})"
-        row.blocks.append(
-            SimpleNamespace(kind="figure", name=name, width=width, height=height, alt=alt)
-        )
+def folded(html, measured):
+    """HTML whose answers, what follows `measured` in a paragraph or a list item, unfold."""
+    summary = f'<details class="answer"><summary>{measured.rstrip(":：")}</summary>'
+    answer = rf"<(p|li)>((?:(?!</\1>).)*?)\s*(?:{MEASURED}|{measured})\s*(.*?)</\1>"
+
+    def fold(match):
+        tag, question, text = match.groups()
+        if tag == "li":
+            return f"<li>{question}{summary}{text}</details></li>"
+        return f"<p>{question}</p>" * bool(question) + f"{summary}<p>{text}</p></details>"
+
+    return re.sub(answer, fold, html, flags=re.S)
+
+
+def photographs(path):
+    """Rows (file, author, licence) for a lesson that shows the cats and tigers, else none."""
+    if "cat_tiger" not in path.read_text("utf-8"):
+        return []
+    text = (ROOT / "data" / "cat_tiger" / "ATTRIBUTION.md").read_text("utf-8")
+    head, _, *rows = [translations.split_row(line) for line in text.splitlines() if line[:1] == "|"]
+    columns = [head.index(name) for name in ("file", "author", "licence")]
+    return [[row[column].strip("`") for column in columns] for row in rows]
+
+
+def show(output, row, figures):
+    """Put one output of a cell on the page: its text, or the next figure of the report."""
+    if image(output):
+        name, png = next(figures)
+        # `show` saves 120 dots per inch, CSS has 96.
+        width, height = (round(side * 96 / 120) for side in struct.unpack(">II", png[16:24]))
+        row.blocks.append(SimpleNamespace(kind="figure", name=name, width=width, height=height))
         return
-    text = output.get("text") or data.get("text/plain", "")
-    text = strip_ansi(text).replace(f"{ROOT}{os.sep}", "")
+    if output.get("name") == "stderr":  # TensorFlow's chat
+        return
+    text = output.get("text") or output.get("data", {}).get("text/plain", "")
+    text = plain(text).replace(f"{ROOT}{os.sep}", "")
     if row.blocks[-1].kind == "text":  # a cell's output comes in pieces
         row.blocks[-1].text += text
     elif text.strip():
         row.blocks.append(SimpleNamespace(kind="text", text=text.lstrip("\n")))
-
-
-def size(image):
-    """Width and height in CSS pixels: `show` saves a PNG at 120 dots per inch, CSS has 96."""
-    if image.startswith(b"\x89PNG"):
-        return [round(side * 96 / 120) for side in struct.unpack(">II", image[16:24])]
-    return struct.unpack("<HH", image[6:10])  # GIF
 
 
 def python(source):
@@ -278,16 +293,24 @@ def python(source):
     return Markup(html.rstrip("\n"))
 
 
-def markdown(source):
-    """Markdown to HTML; Chinese words are marked as such, for fonts and screen readers."""
-    source = re.sub(
-        r"(`[^`]*`)|([一-鿿]+)", lambda m: m[1] or f'<span lang="zh-Hant">{m[2]}</span>', source
-    )
-    return Markup(markdown2html(source).strip())
+def markdown(source, words, render=MARKDOWN.render, tag="div"):
+    """Markdown to HTML in the language of `words`. English is marked where a page is Chinese, and
+    Chinese where it is English, for fonts and screen readers."""
+    text = words(source)
+    html = render(text or source).strip()
+    if not text or words.language == "en":
+        chinese = rf"<code>.*?</code>|[{translations.CHINESE}]+"
+        html = re.sub(
+            chinese,
+            lambda m: m[0] if m[0][0] == "<" else f'<span lang="zh-Hant">{m[0]}</span>',
+            html,
+            flags=re.S,
+        )
+    return Markup(html if text else f'<{tag} class="english" lang="en">{html}</{tag}>')
 
 
-def inline(source):
-    return markdown(source).removeprefix("<p>").removesuffix("</p>")
+def inline(source, words):
+    return markdown(source, words, MARKDOWN.renderInline, "span")
 
 
 def breakable(html):
@@ -299,40 +322,61 @@ def breakable(html):
 # ------------------------------------------------------------------------------- site
 
 
-def write_site(shown, out, notes, bench=None):
-    """Write the pages; `notes` has the reader's own sections by lesson number, `bench` is what
-    `make bench` measured."""
+def write_site(runs, out, notes):
+    """Write the pages in each language; `notes` has the reader's own sections by lesson number."""
+    pages = {
+        code: ([page(run, words[run.path.stem.split("_")[0]]) for run in runs], words["pages"])
+        for code, words in translations.in_all_languages(catalogues()).items()
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    for run in runs:
+        folder = out / f"lesson{run.results['lesson']}"
+        folder.mkdir(exist_ok=True)
+        for name, content in run.figures.items():
+            (folder / name).write_bytes(content)
+    shutil.copy(HERE / "style.css", out)
+    for language in LANGUAGES:
+        write_language(language, *pages[language.code], out / language.folder, notes)
+
+
+def write_language(language, shown, words, folder, notes):
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
     )
-    environment.filters.update(cell=cell, ratios=readme.ratios)
-    out.mkdir(parents=True, exist_ok=True)
-    common = dict(lessons=shown, smoke=any(lesson.results["smoke"] for lesson in shown))
+    environment.policies["ext.i18n.trimmed"] = True
+    environment.install_gettext_callables(words.text, None, newstyle=True)
+    environment.filters.update(cell=cell)
+    environment.globals.update(
+        lessons=shown,
+        language=language,
+        languages=LANGUAGES,
+        root="../" if language.folder else "",
+        smoke=any(lesson.results["smoke"] for lesson in shown),
+        complete=all(map(words, translations.of_pages(HERE / "templates"))),
+    )
+    folder.mkdir(exist_ok=True)
 
     def write(name, template, **values):
-        html = environment.get_template(template).render(**common, **values, here=name)
-        (out / name).write_text(html, "utf-8")
+        html = environment.get_template(template).render(**values, here=name)
+        (folder / name).write_text(html, "utf-8")
 
     for lesson in shown:
-        folder = out / f"lesson{lesson.number}"
-        folder.mkdir(exist_ok=True)
-        for name, content in lesson.figures.items():
-            (folder / name).write_bytes(content)
         own = notes.get(lesson.number)
+        own = own and translations.in_script(own, language.code)
         own = own and dict(heading=own.split("\n")[0], blocks=readers_notes.blocks(own))
         write(lesson.url, "lesson.html", lesson=lesson, notes=own)
     write("tf1.html", "tf1.html")
-    write("index.html", "index.html", bench=bench)
-    shutil.copy(HERE / "style.css", out)
+    write("index.html", "index.html")
 
 
 def cell(value):
     """A figure of the report as `common.report` prints it; a long name may break at a sign."""
-    text = "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+    text = f"{value:.4g}" if isinstance(value, float) else str(value)
     return Markup("<wbr>").join(re.split(r"(?<=[/_])(?=\w)", text))
 
 
@@ -344,29 +388,37 @@ def main(arguments=None):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    make_notebooks = commands.add_parser("notebooks", help="write notebooks/*.ipynb")
+    make_notebooks = commands.add_parser("notebooks", help="write notebooks/*/*.ipynb")
     make_notebooks.add_argument("--out", type=Path, default=ROOT / "notebooks", metavar="DIR")
     make_site = commands.add_parser("site", help="run the lessons, write pages/site/")
     make_site.add_argument("--out", type=Path, default=HERE / "site", metavar="DIR")
     make_site.add_argument("--notes", metavar="FILE", help="your own copy of the notes")
     make_site.add_argument("--smoke", action="store_true", help="run the lessons with --smoke")
+    commands.add_parser("translations", help="bring pages/zh/*.po up to date with the English")
     arguments = parser.parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):  # a terminal without Chinese shows "?", not a crash
         with contextlib.suppress(AttributeError):
             stream.reconfigure(errors="replace")
     try:
+        if arguments.command == "translations":
+            for path, wanted in catalogues().items():
+                translations.update(path, wanted)
+            return 0
         if arguments.command == "notebooks":
             write_notebooks(arguments.out)
             return 0
         notes = readers_notes.read(arguments.notes) if arguments.notes else {}
         if notes and (missing := readers_notes.NUMERALS.keys() - notes.keys()):
             print(f"{arguments.notes}: no section {sorted(missing)}, those pages go without")
+        translations.in_all_languages(
+            catalogues()
+        )  # what is wrong with a catalogue or a folder is said
         arguments.out.mkdir(parents=True, exist_ok=True)  # before minutes of work, not after
         # Two smoke runs at a time: most of their time goes into imports, which take one core.
         flags, jobs = (["--smoke"], 2) if arguments.smoke else ([], 1)
-        bench = readme.read_bench()
-        write_site(run_all(flags, jobs, time.time()), arguments.out, notes, bench)
-    except (readers_notes.Unreadable, OSError) as error:
+        runs = run_all(flags, jobs, time.time())
+        write_site(runs, arguments.out, notes)
+    except (readers_notes.Unreadable, translations.BadCatalogue, OSError) as error:
         print(f"build.py: {error}", file=sys.stderr)
         return 2
     except Failed as error:

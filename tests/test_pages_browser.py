@@ -1,6 +1,7 @@
-"""The built pages in a real browser: layout, links, search, keyboard, contrast."""
+"""The built pages of all lessons, in three languages, and most of it in a real browser."""
 
 import os
+import re
 import shutil
 import sys
 import time
@@ -9,51 +10,84 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from running import LESSONS, ROOT
-from test_readme import BENCH
 
-pytest.importorskip("playwright", reason="needs pip install playwright")
-pytest.importorskip("axe_playwright_python", reason="needs pip install axe-playwright-python")
-pytest.importorskip("nbclient", reason="needs pip install -r pages/requirements.txt")
 sys.path.insert(0, str(ROOT / "pages"))
-import axe_playwright_python as axe
 import build
-from playwright.sync_api import sync_playwright
+import translations
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
     "--disable-background-networking --disable-component-update --disable-sync"
 ).split()
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Chromium: apt-get install chromium")
-AXE = (Path(axe.__file__).parent / "axe.min.js").read_text("utf-8")
-DESKTOP, PHONE, WIDE = (1280, 900), (390, 844), (1920, 1080)
+DESKTOP, PHONE, WIDE, TABLET = (1280, 900), (390, 844), (1920, 1080), (768, 1024)
+WITH_NOTES = 15
 NOTES = {
-    number: f"{numeral}、自己的筆記\n說明 <b>不是粗體</b>\n"
+    WITH_NOTES: "十五、自己的筆記\n說明 <b>不是粗體</b>\n"
     "import a as b x = b.f(1)y = '<script>document.title=1</script>'\n" + "很長的一行" * 90
-    for number, numeral in build.readers_notes.NUMERALS.items()
 }
+LESSON_PAGES = {number: f"{path.stem}.html" for number, path in sorted(LESSONS.items())}
+FOLDERS = [language.folder for language in translations.LANGUAGES]
+NAMES = ["index.html", "tf1.html", *LESSON_PAGES.values()]
+PAGES = [folder + name for folder in FOLDERS for name in NAMES]
+READ = [folder + LESSON_PAGES[WITH_NOTES] for folder in FOLDERS]  # one lesson in each language
 
 
 @pytest.fixture(scope="module")
-def sites(tmp_path_factory):
-    """All the lessons, run once with --smoke: the pages without and with the reader's notes."""
-    shown = build.run_all(["--smoke"], 2, time.time())
+def runs():
+    return build.run_all(["--smoke"], 2, time.time())
+
+
+@pytest.fixture(scope="module")
+def site(runs, tmp_path_factory):
+    """All the lessons, run once with --smoke, one of them with the reader's notes."""
     folder = tmp_path_factory.mktemp("我的 pages")
-    build.write_site(shown, folder / "plain", {}, BENCH)
-    build.write_site(shown, folder / "with notes", NOTES)
+    build.write_site(runs, folder, NOTES)
     return folder
+
+
+def test_no_lesson_needs_the_docstring_in_a_kernel_that_never_saw_it(runs):
+    assert [run.results["lesson"] for run in runs] == list(LESSON_PAGES)
+    for run in runs:
+        assert run.results["title"] == "", "it would come from the docstring"
+        assert not any("__doc__ =" in cell.source for cell in run.cells)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_ids_are_the_same_in_each_language_and_so_are_code_and_output(site, name):
+    english, *chinese = ((site / folder / name).read_text("utf-8") for folder in FOLDERS)
+    for page in chinese:
+        for pattern in (' id="(.*?)"', '(?s)<pre class="(?:code|output)".*?</pre>'):
+            assert re.findall(pattern, page) == re.findall(pattern, english)
+
+
+def test_photographs_are_credited(site):
+    rows = build.photographs(LESSONS[22])
+    assert len(rows) > 10 and all(len(row) == 3 and all(row) for row in rows)
+    for folder in FOLDERS:
+        html = (site / folder / LESSON_PAGES[22]).read_text("utf-8").split('id="photographs"')[1]
+        assert html.count("<tr>") == len(rows) + 1
+        assert f'href="{LESSON_PAGES[22]}#photographs"' in (
+            (site / folder / "index.html").read_text("utf-8")
+        )
+
+
+# -------------------------------------------------------------------------- in a browser
 
 
 @pytest.fixture(scope="module")
 def browser():
-    with sync_playwright() as started:
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    if not CHROMIUM:
+        pytest.skip("needs Chromium: apt-get install chromium fonts-noto-cjk")
+    with playwright.sync_playwright() as started:
         chromium = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield chromium
         chromium.close()
 
 
 @pytest.fixture
-def visit(browser, sites):
+def visit(browser, site):
     """Open a page; when the test ends, nothing may have gone wrong or have been fetched."""
     complaints, contexts = [], []
 
@@ -72,7 +106,7 @@ def visit(browser, sites):
                 or complaints.append(f"fetched {request.url}")
             ),
         )
-        page.goto((sites / path).as_uri(), wait_until="load")
+        page.goto((site / path).as_uri(), wait_until="load")
         return page
 
     yield visit
@@ -81,38 +115,83 @@ def visit(browser, sites):
     assert complaints == []
 
 
-LESSON_PAGES = [f"{path.stem}.html" for path in LESSONS.values()]
-PAGES = ["index.html", "tf1.html", *LESSON_PAGES]
-ALL = [f"plain/{page}" for page in PAGES] + [f"with notes/{page}" for page in LESSON_PAGES[:2]]
-
-
-@pytest.mark.parametrize("path", ALL)
-def test_nothing_scrolls_sideways(visit, path):
-    page = visit(path)
-    for width, height in (DESKTOP, PHONE, (700, 900), WIDE):
-        page.set_viewport_size({"width": width, "height": height})
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        if path.startswith("with notes"):
-            page.locator(".notes").evaluate("notes => notes.open = !notes.open")
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
-
-
-@pytest.mark.parametrize("path", ALL)
-@pytest.mark.parametrize(
-    ("scheme", "size"), [("light", DESKTOP), ("dark", PHONE)], ids=["light", "dark"]
-)
-def test_axe_has_no_complaint(visit, path, scheme, size):
-    page = visit(path, size, color_scheme=scheme)
-    page.evaluate(AXE)
+def assert_axe_is_silent(page):
+    axe = pytest.importorskip("axe_playwright_python", reason="needs axe-playwright-python")
+    page.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text("utf-8"))
     rules = "['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']"
     found = page.evaluate(f"axe.run({{runOnly: {rules}, preload: false}})")
     assert "color-contrast" in {rule["id"] for rule in found["passes"]}
-    complaints = [
+    assert [
         (rule["id"], node["html"], node["failureSummary"])
         for rule in found["violations"]
         for node in rule["nodes"]
+    ] == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_accessible_fits_every_screen_and_its_links_lead_somewhere(visit, site, path):
+    page = visit(path)
+    assert_axe_is_silent(page)
+    for width, height in (WIDE, TABLET, PHONE):
+        page.set_viewport_size({"width": width, "height": height})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map(element => element.id)")
+    assert len(ids) == len(set(ids))
+    for link in page.evaluate("[...document.querySelectorAll('[href]')].map(link => link.href)"):
+        url = urlsplit(link)
+        target = site / path if url.scheme == "data" else Path(unquote(url.path))
+        assert target.is_file(), link
+        if url.fragment:
+            assert f'id="{unquote(url.fragment)}"' in target.read_text("utf-8"), link
+    pictures = page.locator("img").evaluate_all(
+        "all => all.map(one => [one.naturalWidth, one.alt, one.closest('a').ariaHidden])"
+    )
+    assert all(width > 100 and (alt or hidden) for width, alt, hidden in pictures), pictures
+    assert pictures or path.endswith("tf1.html")
+    language = translations.LANGUAGES[FOLDERS.index(path[: path.rfind("/") + 1])]
+    assert page.locator("html").get_attribute("lang") == language.code
+    assert page.locator(".languages [aria-current]").get_attribute("hreflang") == language.code
+    alternates = page.locator("head link[hreflang]").evaluate_all("all => all.map(one => one.href)")
+    assert [Path(unquote(urlsplit(one).path)) for one in alternates] == [
+        site / folder / Path(path).name for folder in FOLDERS
     ]
-    assert complaints == []
+
+
+@pytest.mark.parametrize("path", READ)
+def test_the_language_switch_keeps_the_section(visit, path):
+    page = visit(path)
+    sections = page.locator("section").evaluate_all("all => all.map(section => section.id)")
+    languages = page.locator(".languages a").all_inner_texts()
+    assert languages == [language.name for language in translations.LANGUAGES]
+    place = path
+    for number, section in enumerate(["", "tf1", sections[5], sections[-1]]):  # as it was linked to
+        page.goto(page.url.split("#")[0] + ("#" + section if section else ""))
+        target = FOLDERS[(FOLDERS.index(path[: path.rfind("/") + 1]) + number) % 3]
+        page.locator(".languages a").nth(FOLDERS.index(target)).click()
+        place = target + Path(place).name
+        assert unquote(page.url).endswith(place + ("#" + section if section else ""))
+    page.goto(page.url.split("#")[0])
+    page.evaluate(f"document.getElementById('{sections[6]}').scrollIntoView()")  # as it is read
+    page.get_by_text("English").click()
+    assert page.url.endswith("#" + sections[6])
+    assert abs(page.locator(f"#{sections[6]}").bounding_box()["y"]) < 100
+
+
+@pytest.mark.parametrize("name", ["index.html", "tf1.html"])
+def test_the_language_switch_leads_to_the_same_page(visit, name):
+    page = visit(name)
+    for folder in (*FOLDERS[1:], FOLDERS[0]):
+        page.locator(".languages a").nth(FOLDERS.index(folder)).click()
+        assert unquote(page.url).endswith(f"我的 pages0/{folder}{name}")
+
+
+@pytest.mark.parametrize("path", [f"zh-hant/{page}" for page in LESSON_PAGES.values()])
+def test_a_page_is_accessible_in_the_dark_and_on_a_phone(visit, path):
+    page = visit(path, PHONE, color_scheme="dark")
+    assert_axe_is_silent(page)
+    for row in page.evaluate(ROWS):
+        assert row["prose"]["bottom"] <= row["work"]["top"] + 1
+        assert row["prose"]["left"] == row["work"]["left"]
 
 
 ROWS = """[...document.querySelectorAll(".row")].map(row => {
@@ -121,76 +200,56 @@ ROWS = """[...document.querySelectorAll(".row")].map(row => {
 })"""
 
 
-@pytest.mark.parametrize("path", LESSON_PAGES)
-def test_prose_and_code_are_at_the_same_height_and_stacked_on_a_phone(visit, path):
-    rows = visit(f"plain/{path}").evaluate(ROWS)
+@pytest.mark.parametrize("path", LESSON_PAGES.values())
+def test_prose_stands_beside_its_code_which_fits_as_does_all_of_it_in_print(visit, path):
+    page = visit(path)
+    rows = page.evaluate(ROWS)
     assert len(rows) > 3
     for row in rows:
         assert row["prose"]["top"] == pytest.approx(row["work"]["top"], abs=1)
         assert row["prose"]["right"] < row["work"]["left"]
         assert 300 < row["prose"]["width"] < 600 < row["work"]["width"]
-    for row in visit(f"plain/{path}", PHONE).evaluate(ROWS):
-        assert row["prose"]["bottom"] <= row["work"]["top"] + 1
-        assert row["prose"]["left"] == row["work"]["left"]
+    too_wide = """[...document.querySelectorAll("pre.code")]
+        .filter(code => code.scrollWidth > code.clientWidth).map(code => code.textContent)"""
+    assert page.evaluate(too_wide) == [], "100 columns at 1280 pixels"
 
-
-@pytest.mark.parametrize("path", LESSON_PAGES)
-def test_a_hundred_columns_of_code_fit_at_1280(visit, path):
-    too_wide = visit(f"plain/{path}").evaluate(
-        """[...document.querySelectorAll("pre.code")]
-           .filter(code => code.scrollWidth > code.clientWidth).map(code => code.textContent)"""
-    )
-    assert too_wide == []
-
-
-@pytest.mark.parametrize("path", ALL)
-def test_every_link_and_picture_resolves_and_ids_are_unique(visit, sites, path):
-    page = visit(path)
-    ids = page.evaluate("[...document.querySelectorAll('[id]')].map(element => element.id)")
-    assert len(ids) == len(set(ids))
-    for link in page.evaluate("[...document.querySelectorAll('a[href]')].map(link => link.href)"):
-        url = urlsplit(link)
-        assert url.scheme == "file", link
-        target = Path(unquote(url.path))
-        assert target.is_file(), link
-        if url.fragment:
-            assert f'id="{unquote(url.fragment)}"' in target.read_text("utf-8"), link
-    pictures = page.evaluate("[...document.images].map(image => [image.src, image.naturalWidth])")
-    assert all(width > 100 for _, width in pictures), pictures
-    assert pictures or path.endswith("tf1.html")
-
-
-@pytest.mark.parametrize("path", LESSON_PAGES)
-def test_every_section_has_a_link_to_itself(visit, path):
-    sections = visit(f"plain/{path}").evaluate(
-        """[...document.querySelectorAll("article section")].map(section =>
-           [section.id, section.querySelector("h2 .anchor")?.getAttribute("href")])"""
-    )
-    assert sections and all(name and href == f"#{name}" for name, href in sections)
+    page.set_viewport_size({"width": 700, "height": 1000})
+    page.emulate_media(media="print", color_scheme="dark")
+    assert not page.locator("nav").is_visible() and not page.locator(".anchor").first.is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 700
+    cut = "[...document.querySelectorAll('pre')].filter(p => p.scrollHeight > p.clientHeight + 1)"
+    assert page.evaluate(f"{cut}.length") == 0
+    paper = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    assert paper == "rgb(255, 255, 255)"
 
 
 def found(page):
     return page.locator("tbody tr:visible").all_inner_texts()
 
 
-def test_the_search_finds_what_became_of_a_name(visit):
-    page = visit("plain/tf1.html")
-    everything = found(page)
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_the_search_finds_what_became_of_a_name(visit, folder):
+    page = visit(f"{folder}tf1.html")
+    everything, field = found(page), page.get_by_role("searchbox")
     for query in ("tf.placeholder", "feed_dict", "  TF.Placeholder  Input "):
-        page.get_by_label("Find").fill(query)
+        field.fill(query)
         assert 0 < len(found(page)) < len(everything)
         assert all(word in line.lower() for line in found(page) for word in query.lower().split())
+        said = page.get_by_role("status").inner_text()
+        assert {*re.findall(r"\d+", said)} == {str(len(found(page))), str(len(everything))}
     assert "keras.Input" in found(page)[0]
-    page.get_by_label("Find").fill("nothing has this name")
-    assert found(page) == [] and page.get_by_role("status").inner_text().startswith("0 of ")
-    page.get_by_label("Find").fill("")
-    assert found(page) == everything
+    field.fill("nothing has this name")
+    assert found(page) == []
+    field.fill("")
+    assert found(page) == everything and page.get_by_role("status").inner_text() == ""
 
 
-def test_without_javascript_it_is_a_plain_table(visit):
-    page = visit("plain/tf1.html", java_script_enabled=False)
+def test_without_javascript_all_of_it_is_there(visit):
+    page = visit("zh-hans/tf1.html", java_script_enabled=False)
     assert "tf.placeholder" in "".join(found(page))
-    assert not page.get_by_label("Find").is_visible()
+    assert not page.get_by_role("searchbox").is_visible()
+    page.get_by_text("English").click()
+    assert page.url.endswith("0/tf1.html")
 
 
 REACHABLE = """[...document.querySelectorAll("a[href], input, summary, pre")].filter(element => {
@@ -200,10 +259,9 @@ REACHABLE = """[...document.querySelectorAll("a[href], input, summary, pre")].fi
 }).length"""
 
 
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-@pytest.mark.parametrize("path", ALL)
-def test_the_keyboard_reaches_everything(visit, path, size):
-    page = visit(path, size)
+@pytest.mark.parametrize("path", [*READ, "index.html", "tf1.html"])
+def test_the_keyboard_reaches_everything_on_a_phone(visit, path):
+    page = visit(path, PHONE)
     page.evaluate(
         "window.reached = new Set(); addEventListener('focusin', e => reached.add(e.target), true)"
     )
@@ -211,17 +269,17 @@ def test_the_keyboard_reaches_everything(visit, path, size):
     assert wanted > 5
     for _ in range(wanted + 40):
         page.keyboard.press("Tab")
-    outlines = page.evaluate(
-        """[...reached].filter(element => element.matches("a[href], input, summary, pre")).length"""
-    )
-    assert outlines >= wanted
+    outlines = """[...reached].filter(one => one.matches("a[href], input, summary, pre")).length"""
+    assert page.evaluate(outlines) >= wanted
 
 
-def test_the_notes_open_beside_the_lesson_and_stay_text(visit):
-    page = visit(f"with notes/{LESSON_PAGES[0]}", DESKTOP)
-    text = page.get_by_text("說明 <b>不是粗體</b>", exact=True)
+@pytest.mark.parametrize("path", READ)
+def test_the_notes_open_beside_the_lesson_and_stay_text(visit, path):
+    page = visit(path)
+    words = "说明 <b>不是粗体</b>" if "hans" in path else "說明 <b>不是粗體</b>"
+    text = page.get_by_text(words, exact=True)
     assert not text.is_visible()
-    page.locator("summary").focus()
+    page.locator(".notes summary").focus()
     page.keyboard.press("Enter")
     assert text.is_visible()
     assert "x = b.f(1)\ny = '<script>" in page.locator(".notes pre").inner_text()
@@ -232,26 +290,81 @@ def test_the_notes_open_beside_the_lesson_and_stay_text(visit):
     page.emulate_media(media="print")
     assert not text.is_visible(), "not ours to print"
 
-
-def test_a_wide_window_has_three_columns(visit):
-    page = visit(f"with notes/{LESSON_PAGES[0]}", WIDE)
-    right = 0
+    right, page = 0, visit(path, WIDE)  # a wide window has three columns
     for column in (".notes", ".row .prose", ".row .work"):
         box = page.locator(column).first.bounding_box()
         assert box["x"] >= right and box["width"] > 300
         right = box["x"] + box["width"]
 
 
-@pytest.mark.parametrize("path", LESSON_PAGES)
-def test_print_is_one_column_without_controls(visit, path):
-    page = visit(f"plain/{path}", (700, 1000), color_scheme="dark")
-    page.emulate_media(media="print")
-    assert not page.locator("nav").is_visible() and not page.locator(".anchor").first.is_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 700
-    cut_off = (
-        "[...document.querySelectorAll('pre')].filter(p => p.scrollHeight > p.clientHeight + 1)"
-    )
-    assert page.evaluate(f"{cut_off}.length") == 0
-    assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == (
-        "rgb(255, 255, 255)"
-    )
+def test_an_answer_is_folded_and_unfolds(visit):
+    page = visit(READ[1])
+    answer = page.locator(".answer").first
+    text = answer.locator("xpath=*[not(self::summary)]").first
+    assert not text.is_visible()
+    answer.locator("summary").click()
+    assert text.is_visible()
+
+
+ADVANCE = """(mark) => {  // in characters, of what is alone between two others
+    const span = document.createElement("span");
+    document.querySelector("h1").append(span);
+    const width = text => { span.textContent = text; return span.getBoundingClientRect().width; };
+    const size = parseFloat(getComputedStyle(span).fontSize);
+    const advance = (width("n" + mark + "n") - width("nn")) / size;
+    span.remove();
+    return advance;
+}"""
+
+
+@pytest.mark.parametrize("font", ["Noto Serif CJK TC", "Noto Sans CJK SC", None])
+def test_an_english_apostrophe_is_narrow_where_all_fonts_are_chinese(visit, font):
+    page = visit("index.html")
+    if font:
+        page.evaluate(f"document.documentElement.style.setProperty('--serif', '\"{font}\"')")
+    for mark in "’“”":
+        assert page.evaluate(ADVANCE, mark) < 0.66
+    assert page.evaluate(ADVANCE, "’") < 0.4
+
+
+@pytest.mark.parametrize("path", READ)
+def test_type_is_set_as_its_language_wants_it(visit, path):
+    page = visit(path)
+    style = """(selector) => {
+        const style = getComputedStyle(document.querySelector(selector));
+        return [parseFloat(style.lineHeight) / parseFloat(style.fontSize), style.textAlign];
+    }"""
+    leading, align = page.evaluate(style, ".intro p")
+    assert leading == pytest.approx(1.7 if "zh" in path else 1.55, abs=0.01)
+    assert align == "start", "no gaps in justified lines"
+    page.evaluate("document.querySelector('.intro').innerHTML += '<em>強調</em>'")
+    em = "getComputedStyle(document.querySelector('.intro em')).fontStyle"
+    assert page.evaluate(em) == ("normal" if "zh" in path else "italic")
+    root = "getComputedStyle(document.documentElement)"
+    assert page.evaluate(f"{root}.fontSynthesisStyle") == "none"
+    assert page.evaluate(f"{root}.lineBreak") == ("strict" if "zh" in path else "auto")
+
+
+@pytest.mark.parametrize("path", READ[1:])
+def test_no_line_of_chinese_begins_with_a_punctuation_mark(visit, path):
+    begins = """() => {
+        const wrong = [], range = document.createRange();
+        const article = document.querySelector("article");
+        const texts = document.createTreeWalker(article, NodeFilter.SHOW_TEXT);
+        while (texts.nextNode()) {
+            const text = texts.currentNode;
+            if (text.parentElement.closest("pre, code, .answer")) continue;
+            let before = null;
+            for (let i = 0; i < text.length; i++) {
+                range.setStart(text, i); range.setEnd(text, i + 1);
+                const box = range.getBoundingClientRect();
+                const isNewLine = before && box.top > before.top + 2 && box.left < before.left;
+                if (isNewLine && "，。；：、！？）」』》”’".includes(text.data[i]))
+                    wrong.push(text.data.slice(i - 9, i + 3));
+                before = box.width ? box : before;
+            }
+        }
+        return wrong;
+    }"""
+    for size in (DESKTOP, PHONE):
+        assert visit(path, size).evaluate(begins) == []
