@@ -1,77 +1,92 @@
-"""Lesson 19: the notes' seven names and values are TF1's, and what is shared is one object."""
+"""Lesson 19: the notes' names and values are TF1's, and what is shared is one object."""
 
-import os
-import subprocess
-import sys
+import ast
 
 import numpy as np
 import pytest
-from running import assert_one_line, read_results, run_lesson, variables
+from running import LESSONS, assert_whole, run_here
+
+# What the notes print, and what a comment of theirs says of var4_reuse.
+IN_THE_NOTES = {
+    "var1": ("var1:0", "[1.]"),
+    "var2": ("a_name_scope/var2:0", "[2.]"),
+    "var21": ("a_name_scope/var2_1:0", "[2.0999999]"),
+    "var22": ("a_name_scope/var2_2:0", "[2.20000005]"),
+    "var3": ("a_variable_scope/var3:0", "[3.]"),
+    "var4": ("a_variable_scope/var4:0", "[4.]"),
+    "var4_reuse": ("a_variable_scope/var4_1:0", "[4.]"),
+    "var3_reuse": ("a_variable_scope/var3:0", "[3.]"),
+}
+TODAY = {  # the names where TF2 differs
+    "var1": "a_name_scope/var1:0",
+    "var21": "a_name_scope/var2:0",
+    "var22": "a_name_scope/var2:0",
+    "var4_reuse": "a_variable_scope/var4:0",
+}
+VALUES = {"var21": "[2.1]", "var22": "[2.2]"}  # as numpy prints them today
 
 
 @pytest.fixture(scope="module")
-def out(tmp_path_factory):
-    return tmp_path_factory.mktemp("lesson19")
+def run(smoke):
+    return smoke(19)
 
 
 @pytest.fixture(scope="module")
-def run(out):
-    return variables(19, "--smoke", "--out", out)
+def lesson(run):
+    return run.variables
 
 
-# The two programs of the notes as TF1 ran them; prints name and value of the seven variables.
-TF1_PROGRAMS = """
-import sys
-import tensorflow.compat.v1 as tf
-
-tf.disable_eager_execution()
-made = []
-with tf.name_scope("a_name_scope"):
-    ones = tf.constant_initializer(value=1)
-    made.append(tf.get_variable(name="var1", shape=[1], dtype=tf.float32, initializer=ones))
-    for value in (2, 2.1, 2.2):
-        made.append(tf.Variable(name="var2", initial_value=[value], dtype=tf.float32))
-with tf.variable_scope("a_variable_scope") as scope:
-    threes = tf.constant_initializer(value=3)
-    made.append(tf.get_variable(name="var3", shape=[1], dtype=tf.float32, initializer=threes))
-    made.append(tf.Variable(name="var4", initial_value=[4], dtype=tf.float32))
-    scope.reuse_variables()
-    made.append(tf.get_variable(name="var3"))
-with tf.Session() as session:
-    session.run(tf.global_variables_initializer())
-    for variable in made:
-        print(variable.name, session.run(variable)[0])
-"""
+def test_a_smoke_run_is_whole(run):
+    assert_whole(run)
+    assert run.results["settings"] == dict(units=8, time_steps=20, seed=1)
+    assert run.results["figures"] == ["shared_cell.png"]
 
 
-def test_the_left_column_is_what_tf1_gives(run):
-    process = subprocess.run(
-        [sys.executable, "-c", TF1_PROGRAMS],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_USE_LEGACY_KERAS": "0"},
-    )
-    assert process.returncode == 0, process.stderr
-    tf1 = [line.split() for line in process.stdout.splitlines()]
-    notes = list(run["in_the_notes"].values())
-    assert [name for name, _ in tf1] == [name for name, _ in notes]
-    # The notes' numpy printed 2.0999999 and 2.20000005; as float32 they are 2.1 and 2.2.
-    values = [np.float32(value.strip("[]")) for _, value in notes]
-    assert [np.float32(value) for _, value in tf1] == values
+# ------------------------------------------------------------------------- names and values
 
 
-def test_the_right_column_is_read_from_the_variables(run):
-    names = ["var1", "var2", "var21", "var22", "var3", "var4", "var3_reuse"]
-    assert list(run["here"]) == names
-    assert [run["here"][name][0] for name in names] == [run[name].name for name in names]
-    values = [np.float32(value.strip("[]")) for _, value in run["here"].values()]
-    assert values == [np.float32(value) for value in (1, 2, 2.1, 2.2, 3, 4, 3)]
-    assert run["var3"].name == run["in_the_notes"]["var3"][0]
-    assert run["var2"].name == run["var21"].name == run["var22"].name, "not numbered apart"
+def test_the_notes_column_is_what_tf1_gives():
+    """The two programs of the notes, run as TF1 runs them."""
+    import tensorflow as tf
+
+    v1, made = tf.compat.v1, {}
+    with tf.Graph().as_default(), v1.Session() as session:
+        with v1.name_scope("a_name_scope"):
+            ones = v1.constant_initializer(value=1)
+            made["var1"] = v1.get_variable("var1", [1], tf.float32, initializer=ones)
+            made["var2"] = v1.Variable(name="var2", initial_value=[2], dtype=tf.float32)
+            made["var21"] = v1.Variable(name="var2", initial_value=[2.1], dtype=tf.float32)
+            made["var22"] = v1.Variable(name="var2", initial_value=[2.2], dtype=tf.float32)
+        with v1.variable_scope("a_variable_scope") as scope:
+            threes = v1.constant_initializer(value=3)
+            made["var3"] = v1.get_variable("var3", [1], tf.float32, initializer=threes)
+            made["var4"] = v1.Variable(name="var4", initial_value=[4], dtype=tf.float32)
+            made["var4_reuse"] = v1.Variable(name="var4", initial_value=[4], dtype=tf.float32)
+            scope.reuse_variables()
+            made["var3_reuse"] = v1.get_variable(name="var3")
+        session.run(v1.global_variables_initializer())
+        tf1 = {name: (variable.name, session.run(variable)) for name, variable in made.items()}
+    assert list(tf1) == list(IN_THE_NOTES)
+    for name, (its_name, its_value) in IN_THE_NOTES.items():
+        assert tf1[name][0] == its_name
+        assert tf1[name][1].tolist() == [np.float32(its_value.strip("[]"))], name
+
+
+def test_the_lesson_shows_the_notes_names_and_values_beside_its_own(run, lesson):
+    notes = {name: (its_name, its_value) for _, name, its_name, its_value in lesson["table"]}
+    assert notes == IN_THE_NOTES and list(notes) == list(IN_THE_NOTES)
+    lines = ["           in the notes                           here"]
+    for name, (its_name, its_value) in IN_THE_NOTES.items():
+        here = TODAY.get(name, its_name)
+        value = VALUES.get(name, its_value)
+        lines.append(f"{name:11}{its_name:26}{its_value:13}{here:24}{value}")
+    assert "\n".join(["", *lines, ""]) in run.printed
+    for variable, name, *_ in lesson["table"]:
+        assert variable is lesson[name] and variable.dtype == "float32"
 
 
 def test_inside_a_graph_variables_are_numbered_as_in_the_notes():
-    """What FINDINGS has about the eager names is no accident of this run."""
+    """Equal names are no accident of this run: without a graph, nothing numbers them."""
     import tensorflow as tf
 
     with tf.Graph().as_default(), tf.name_scope("a_name_scope"):
@@ -79,78 +94,120 @@ def test_inside_a_graph_variables_are_numbered_as_in_the_notes():
     assert made == ["a_name_scope/var2:0", "a_name_scope/var2_1:0", "a_name_scope/var2_2:0"]
 
 
-def test_all_seven_rows_are_in_the_report_and_hold(run, out):
-    results = read_results(out, 19)
-    rows = {row["name"]: row for row in results["results"]}
-    for name, (its_name, its_value) in run["in_the_notes"].items():
-        assert rows[f"{name} name"]["notes"] == its_name
-        assert rows[f"{name} name"]["here"] == run["here"][name][0]
-        assert rows[f"{name} value"]["notes"] == its_value
-        assert rows[f"{name} value"]["holds"] is True
-    unclaimed = [name for name, row in rows.items() if row["holds"] is not True]
-    assert unclaimed == ["var1 name", "var21 name", "var22 name"], "where TF2 differs"
-    assert all(rows[name]["holds"] is None for name in unclaimed)
+# ---------------------------------------------------------------------------------- sharing
 
 
-def test_sharing_is_identity_and_one_step_moves_both(run):
-    assert run["var3_reuse"] is run["var3"] is run["scope"].var3
-    assert run["scope"].trainable_variables == (run["var3"], run["var4"])
-    assert run["var3_reuse"].numpy() == np.float32(3 - 0.1 * 7), "two uses: gradient 2 + 5"
-    assert run["one"].layers[0] is run["other"].layers[0]
-    assert run["answers"] == [1, 1], "2 before the step that only one of them made"
+def test_one_step_moves_a_variable_under_both_names_and_no_other(run, lesson):
+    scope, another = lesson["scope"], lesson["another_scope"]
+    assert lesson["var3_reuse"] is lesson["var3"] is scope.var3
+    assert lesson["var4"] is scope.var4 and lesson["var4_reuse"] is scope.var4_reuse
+    assert lesson["gradient"].tolist() == [7], "two uses: 2 + 5"
+    np.testing.assert_allclose(lesson["var3_reuse"].numpy(), [3 - 0.1 * 7], rtol=1e-6)
+    assert another.var3.numpy() == 3 and another.var3.name == scope.var3.name
+    assert len({id(variable) for variable in [*scope.variables, *another.variables]}) == 6
+    moved = "\nvar3 after a step of 0.1 with the gradient [7.]: [2.3]\n"
+    assert moved + "var3_reuse [2.3], var3 of another scope [3.]\n" in run.printed
 
 
-def test_the_two_lstm_nets_have_one_set_of_weights(run):
-    train, test = run["train_net"].trainable_variables, run["test_net"].trainable_variables
-    assert [id(v) for v in train] == [id(v) for v in test] and len(train) == 3
-    units = run["cfg"].units
-    assert run["weights"] == [4 * units * (3 + units + 1)] * 3
+def test_the_nets_have_one_cell_and_agree_to_the_last_bit(run, lesson):
+    train_rnn, test_rnn = lesson["train_rnn"], lesson["test_rnn"]
+    assert train_rnn.cell is test_rnn.cell is lesson["cell"] and test_rnn.stateful
+    assert lesson["cell"].units == 8 and lesson["x"].shape == (1, 20, 3)
+    assert 0.7 < lesson["x"].std() < 1.3
+    assert lesson["at_once"].shape == lesson["in_steps"].shape == (20, 8)
+    assert np.array_equal(lesson["at_once"], lesson["in_steps"])
+    assert lesson["difference"] == 0
+    np.testing.assert_array_equal(lesson["images"], [lesson["at_once"].T, lesson["in_steps"].T])
+    assert lesson["titles"] == ["train net, all steps at once", "test net, step by step"]
 
 
-def test_training_one_net_moves_the_other_and_they_go_on_agreeing(run):
-    before = run["step_by_step"](run["test_net"])
-    for weight in run["train_net"].trainable_variables:
-        weight.assign(weight * 1.5)
-    after = run["step_by_step"](run["test_net"])
-    at_once = run["train_net"]([run["sequence"], run["start"], run["start"]])[0].numpy()
-    assert np.abs(after - before).max() > 0.01
-    assert np.array_equal(after, at_once)
-    assert np.abs(run["step_by_step"](run["stranger"]) - at_once).max() > 0.01
+def test_the_train_net_learned_as_the_lesson_says(lesson):
+    """One step of Adam moves each weight by its learning rate, whatever the gradient is."""
+    import keras
+
+    keras.utils.set_random_seed(1)
+    cell = keras.layers.LSTMCell(8)
+    rnn = keras.layers.RNN(cell, return_sequences=True)
+    np.random.normal(size=(1, 20, 3))
+    net = keras.Sequential([keras.Input((20, 3)), rnn])
+    net.compile(keras.optimizers.Adam(0.1), loss="mse")
+    net.train_on_batch(lesson["x"], np.ones((1, 20, 8)))
+    for here, weight in zip(net.get_weights(), lesson["train_net"].get_weights(), strict=True):
+        np.testing.assert_array_equal(here, weight)
+    assert np.abs(net.get_weights()[2][:8]).mean() > 0.09, "it did move"
 
 
-@pytest.mark.parametrize(
-    ("seed", "units", "steps"), [(2, 8, 20), (3, 1, 3), (4, 64, 7), (5, 33, 2)]
-)
-def test_the_outputs_are_identical_at_other_sizes(seed, units, steps, tmp_path):
-    flags = ("--seed", seed, "--units", units, "--time-steps", steps, "--out", tmp_path)
-    assert variables(19, *flags)["difference"] == 0
-    assert all(row["holds"] in (True, None) for row in read_results(tmp_path, 19)["results"])
+def test_a_cell_of_its_own_says_something_else(lesson):
+    import keras
+
+    other = keras.layers.RNN(keras.layers.LSTMCell(8), return_sequences=True)
+    assert np.abs(other(lesson["x"]).numpy()[0] - lesson["at_once"]).max() > 0.1
 
 
-def test_the_tensorboard_log_has_both_scopes(run, out):
+def test_moving_the_train_net_moves_the_test_net(lesson):
+    test_rnn, x = lesson["test_rnn"], lesson["x"]
+    weights = lesson["train_net"].get_weights()
+    lesson["train_net"].set_weights([weight * 1.5 for weight in weights])
+    test_rnn.reset_state()
+    steps = [test_rnn(x[:, t : t + 1]).numpy()[0] for t in range(20)]
+    assert np.array_equal(steps, lesson["train_net"](x).numpy()[0])
+    assert np.abs(steps - lesson["at_once"]).max() > 0.01
+    lesson["train_net"].set_weights(weights)
+
+
+# ------------------------------------------------------------------------------- the report
+
+ROWS = [f"{name}, {its_name}" for name, (its_name, _) in IN_THE_NOTES.items()]
+ROWS += ["var3_reuse is var3", "var4_reuse is var4", "train net and test net differ by at most"]
+
+
+def test_the_report(run):
+    rows = run.results["results"]
+    values = [VALUES.get(name, its_value) for name, (_, its_value) in IN_THE_NOTES.items()]
+    assert list(run.here.items()) == list(zip(ROWS, [*values, "True", "False", 0], strict=True))
+    notes = [its_value for _, its_value in IN_THE_NOTES.values()]
+    assert [row["notes"] for row in rows] == [*notes, "True", "False", "-"]
+    assert all(row["holds"] is True for row in rows)
+
+
+@pytest.mark.parametrize("name", [*IN_THE_NOTES, "sharing", "nets"])
+def test_each_row_can_become_no(name, lesson):
+    """The lesson's own lines, run once more with another value in one place."""
     import tensorflow as tf
 
-    (log,) = (out / "lesson19" / "graph").iterdir()
-    nodes = []
-    for record in tf.data.TFRecordDataset(str(log)).as_numpy_iterator():
-        event = tf.compat.v1.Event.FromString(record)
-        nodes += [node.name for node in tf.compat.v1.GraphDef.FromString(event.graph_def).node]
-    assert nodes == run["operations"]
-    assert {name.split("/")[0] for name in nodes if "/" in name} == {
-        "a_name_scope",
-        "a_variable_scope",
-    }
-    assert "a_name_scope/add" in nodes and "a_name_scope/add_1" in nodes, "numbered as in TF1"
+    other = tf.Variable([2.5])
+    names = dict(lesson, table=[list(row) for row in lesson["table"]], rows=[])
+    for row in names["table"]:
+        row[0] = other if row[1] == name else tf.Variable([np.float32(row[3].strip("[]"))])
+    if name == "sharing":
+        names |= dict(var3_reuse=other, var4_reuse=lesson["var4"])
+    if name == "nets":
+        names |= dict(difference=1e-9)
+    wanted = ("rows = ", "for variable, ", "rows += ")
+    for statement in ast.parse(LESSONS[19].read_text("utf-8")).body:
+        if ast.unparse(statement).startswith(wanted):
+            exec(ast.unparse(statement), names)
+    wrong = {"sharing": ROWS[8:10], "nets": ROWS[10:]}
+    wrong |= {name: [row] for name, row in zip(IN_THE_NOTES, ROWS)}
+    assert [row[0] for row in names["rows"] if not row[3]] == wrong[name]
 
 
-def test_a_second_run_leaves_one_log(run, out):
-    variables(19, "--smoke", "--out", out)
-    assert len(list((out / "lesson19" / "graph").iterdir())) == 1
+# ------------------------------------------------------------------------------------- more
 
 
-def test_a_file_in_place_of_the_log_is_one_line(tmp_path):
-    (tmp_path / "lesson19").mkdir()
-    (tmp_path / "lesson19" / "graph").write_text("precious")
-    process = run_lesson(19, "--smoke", "--out", tmp_path)
-    assert_one_line(process, about="graph")
-    assert (tmp_path / "lesson19" / "graph").read_text() == "precious"
+@pytest.mark.full
+def test_the_full_run_is_the_smoke_run(run, full_run):
+    assert full_run(19)["here"] == run.here
+    assert all(row["holds"] is True for row in full_run(19)["results"])
+
+
+@pytest.mark.seeds
+@pytest.mark.parametrize(
+    ("seed", "units", "steps"), [(1, 64, 20), (1, 8, 200), (2, 8, 20), (3, 1, 1), (4, 33, 7)]
+)
+def test_try_it_no_difference_at_other_sizes(seed, units, steps, tmp_path):
+    flags = ("--seed", seed, "--units", units, "--time-steps", steps)
+    again = run_here(19, *flags, out=tmp_path)
+    assert again.variables["difference"] == 0
+    assert again.variables["at_once"].shape == (steps, units)
+    assert all(row["holds"] is True for row in again.results["results"])
