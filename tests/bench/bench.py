@@ -1,167 +1,208 @@
-"""Time each lesson's training against the TF1 code of the notes, side by side in one run.
+"""Measure the lessons against the notes' TF1 code, and a training step against PyTorch as well.
 
-    python tests/bench/bench.py            # every lesson that trains, and the sum
-    python tests/bench/bench.py 15 17      # some
+    python tests/bench/bench.py               # everything, about half an hour; make bench
+    python tests/bench/bench.py 15 17         # some lessons
+    python tests/bench/bench.py --smoke 21    # does it still run?
 
-Each `contestNN.py` in this folder has `tf1`, written from the notes' description on compat.v1, and
-`lesson`, the lesson's own model and data: both return `(train, score)`, what trains a number of
-steps and what says how good the result is. Lessons run in float32 and, where lesson and CPU have
-it, in bfloat16. All contestants train at the notes' settings and take turns, a tenth of the
-training each, because machines change speed from minute to minute: only ratios within one run mean
-anything. The first turn traces and warms up and is not counted; the median of the
-others is the figure. Whatever evaluation the notes' code does is done and timed as well. What
-came out of the training is printed beside the time, so that no speed is bought with accuracy, and
-the peak memory of each, from a process of its own that takes one turn.
+Whole lessons: `tf1_NN.py` without its plots and the lesson with all its figures run as processes
+and take turns, in float32 and, where lesson and CPU have it, in bfloat16. Steps: three processes
+wait for each other, one turn each of about a second; see `steps.py`. Machines change speed from
+minute to minute, so only ratios within one run mean anything. What came out of the training stands
+beside the time, so that no speed is bought with accuracy.
 
-A run over all lessons writes `pages/bench.json`, which `make readme` and `make pages` read.
+A run over everything writes `pages/bench.json`, which `make readme` and `make pages` read.
 """
 
-import contextlib
-import functools
-import importlib
-import io
+import argparse
 import json
 import os
 import platform
-import re
-import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Neither this file nor `running` imports TensorFlow: on Linux a process's peak memory is at least
+# that of the process that has started it.
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
-TURNS = 10
+from running import LESSONS, ROOT, read_results  # noqa: E402
+
+# What the last line of tf1_NN.py is, and the beginning of its name in the lesson's report.
+RESULTS = {
+    15: ("test accuracy", "test accuracy at the end"),
+    17: ("test accuracy", "test accuracy at the end"),
+    18: ("cost after epoch 10", "cost after epoch"),
+    20: ("last cost, tanh with BN", "tanh, BN"),
+    21: ("b of the line", "line: b"),
+    22: ("new pairs ranked right", "new pairs"),
+}
 CPU = Path("/proc/cpuinfo").read_text() if sys.platform == "linux" else ""
 BFLOAT16 = "avx512_bf16" in CPU or "amx_bf16" in CPU
 
 
-def contestants(module):
-    """{label: what makes the contestant}, the TF1 code first."""
-    made = {"TF1 code": module.tf1, "here, float32": module.lesson}
-    if BFLOAT16 and getattr(module, "BFLOAT16", False):
-        bfloat16 = functools.partial(module.lesson, "--dtype", "mixed_bfloat16")
-        made["here, bfloat16"] = bfloat16
-    return made
+def timed(command):
+    """Run a command; returns its wall seconds, its peak memory in GB, where the system tells it,
+    or 0, and what it printed."""
+    with tempfile.TemporaryFile("w+") as printed, tempfile.TemporaryFile("w+") as complaints:
+        began = time.perf_counter()
+        process = subprocess.Popen(list(map(str, command)), stdout=printed, stderr=complaints)
+        peak = 0
+        if hasattr(os, "wait4"):
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            peak = usage.ru_maxrss / (2**30 if sys.platform == "darwin" else 2**20)
+        process.wait()
+        seconds = time.perf_counter() - began
+        printed.seek(0), complaints.seek(0)
+        if process.returncode:
+            sys.exit(f"{command[1]} ended with {process.returncode}\n{complaints.read()[-3000:]}")
+        return seconds, peak, printed.read()
 
 
-def peak_memory():
-    """GB at most so far. On Linux getrusage would count the process that started this one, too."""
-    if sys.platform == "linux":
-        status = Path("/proc/self/status").read_text()
-        return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 2**20
-    import resource
-
-    unit = 2**30 if sys.platform == "darwin" else 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+def run_lesson(number, out, *flags):
+    seconds, peak, _ = timed([sys.executable, LESSONS[number], "--out", out, *flags])
+    return seconds, peak, result_of(number, read_results(out, number)["results"])
 
 
-def alone(number, label):
-    """Peak memory in GB of a fresh process in which one contestant takes one turn."""
-    command = [sys.executable, __file__, "--alone", number, label]
-    printed = subprocess.run(command, capture_output=True, check=True, text=True).stdout
-    return float(printed.splitlines()[-1])
+def result_of(number, rows):
+    """The figure in a lesson's report that the TF1 script's last line is to be compared with."""
+    name = RESULTS[number][1]
+    return [row["here"] for row in rows if row["name"].startswith(name)][-1]
 
 
-def contest(number):
-    """Print one lesson's table; returns {label: (seconds of the whole training, memory)}."""
-    module = importlib.import_module(f"contest{number}")
-    made = contestants(module)
-    memory = {label: alone(number, label) for label in made}
-    with contextlib.redirect_stdout(io.StringIO()):  # the lessons talk
-        runs = {label: make() for label, make in (made | getattr(module, "MORE", {})).items()}
-    seconds = {label: [] for label in runs}
-    for _ in range(TURNS):
-        for label, (train, _) in runs.items():
-            started = time.perf_counter()
-            train(module.STEPS // TURNS)
-            seconds[label].append(time.perf_counter() - started)
-    result = {label: score() for label, (_, score) in runs.items()}
-
-    middle = {label: statistics.median(times[1:]) for label, times in seconds.items()}
-    print(f"\nlesson {number}, {module.STEPS:,} steps in {TURNS} turns: {module.RESULT}")
-    print(
-        f"{'':<22}{'result':>9}{'GB':>7}{'ms a step: min':>17}{'median':>9}{'max':>8}{'/ TF1':>7}"
-    )
-    for label, times in seconds.items():
-        low, median, high = (
-            f"{1e3 * s / (module.STEPS // TURNS):.3g}"
-            for s in (min(times[1:]), middle[label], max(times[1:]))
-        )
-        value = "-" if result[label] is None else f"{result[label]:.4g}"
-        peak = f"{memory[label]:.2f}" if label in memory else ""
-        ratio = f"{middle[label] / middle['TF1 code']:.2f}"
-        print(f"{label:<22}{value:>9}{peak:>7}{low:>17}{median:>9}{high:>8}{ratio:>7}", flush=True)
-    turns = 1 if getattr(module, "A_TURN_IS_THE_WHOLE", False) else TURNS
-    return {label: (turns * middle[label], memory[label]) for label in made}
+def run_tf1(number, *flags):
+    command = [sys.executable, HERE / f"tf1_{number}.py", *flags]
+    again = ["relu", "tanh"] if number == 20 else []  # a constant in the notes, run with both
+    runs = [timed([*command, word]) for word in again] or [timed(command)]
+    seconds, peak, printed = zip(*runs)
+    return sum(seconds), max(peak), float(printed[-1].splitlines()[-1])
 
 
-def matrix_products():
-    """GFLOP/s of TensorFlow's own product of two 2048 x 2048 matrices."""
-    import tensorflow as tf
+def whole_lesson(number, rounds, *flags):
+    """Print one lesson's table; returns its row of bench.json."""
+    runs = {"tf1": [], "here": []}
+    if BFLOAT16 and "mixed_bfloat16" in LESSONS[number].read_text("utf-8"):
+        runs["here, bfloat16"] = []
+    with tempfile.TemporaryDirectory() as out:
+        for seed in range(1, rounds + 1):
+            for label, found in runs.items():
+                dtype = ["--dtype", "mixed_bfloat16"] if "bfloat16" in label else []
+                if label == "tf1":
+                    found.append(run_tf1(number, *flags))
+                else:
+                    found.append(run_lesson(number, out, "--seed", seed, *dtype, *flags))
 
-    square = tf.random.normal((2048, 2048))
-    product = tf.function(lambda: tf.matmul(square, square))
-    times = []
-    for _ in range(12):
-        started = time.perf_counter()
-        product().numpy()
-        times.append(time.perf_counter() - started)
-    return 2 * 2048**3 / min(times) / 1e9
+    seconds, peak, result = {}, {}, {}
+    print(f"\nlesson {number}, {rounds} rounds: {RESULTS[number][0]}")
+    print(f"{'':16}{'result':>9}{'GB':>7}{'seconds: min':>14}{'median':>8}{'max':>7}{'/ TF1':>7}")
+    for label, found in runs.items():
+        times, peaks, results = zip(*found)
+        seconds[label], result[label] = median(times), median(results)
+        peak[label] = max(peaks)
+        memory = f"{peak[label]:.2f}" if peak[label] else ""
+        row = f"{label:16}{result[label]:9.4g}{memory:>7}{min(times):14.1f}{seconds[label]:8.1f}"
+        print(f"{row}{max(times):7.1f}{seconds[label] / seconds['tf1']:7.2f}", flush=True)
 
-
-def ratios(rows):
-    """{column: ours / TF1} of the sums of seconds, and of the highest peaks of memory."""
-
-    def total(label):  # where there is no bfloat16, float32 is what a reader would run
-        return sum(row.get(label, row["here, float32"])[0] for row in rows)
-
-    columns = {"float32_ratio": "here, float32", "bfloat16_ratio": "here, bfloat16"}
-    found = {
-        column: round(total(label) / total("TF1 code"), 3)
-        if any(label in r for r in rows)
-        else None
-        for column, label in columns.items()
+    bfloat16 = seconds.get("here, bfloat16")
+    return {
+        "lesson": number,
+        "seconds": round(seconds["here"], 1),
+        "bfloat16_seconds": bfloat16 and round(bfloat16, 1),
+        "tf1_seconds": round(seconds["tf1"], 1),
+        "ratio": round(seconds["here"] / seconds["tf1"], 3),
+        "bfloat16_ratio": bfloat16 and round(bfloat16 / seconds["tf1"], 3),
+        "memory_ratio": round(peak["here"] / peak["tf1"], 3) if peak["tf1"] else None,
+        "result": RESULTS[number][0],
+        "here": result["here"],
+        "bfloat16": result.get("here, bfloat16"),
+        "tf1": result["tf1"],
     }
-    peaks = [max(row[label][1] for row in rows) for label in ("here, float32", "TF1 code")]
-    return found | {"memory_ratio": round(peaks[0] / peaks[1], 3)}
 
 
-def main(numbers):
-    everything = sorted(path.stem.removeprefix("contest") for path in HERE.glob("contest*.py"))
-    table = {}
-    for number in numbers or everything:
-        table[number] = contest(number)
-        if number == "15":
-            flops, speed = importlib.import_module("contest15").FLOPS, matrix_products()
-            reached = flops / table[number]["here, float32"][0] * 1000 / 1e9  # of 1000 steps
-            print(f"plain matrix products run at {speed:.0f} GFLOP/s, lesson 15's training and")
-            print(f"evaluation at {reached:.0f}, {reached / speed:.0%} of that")
-    total = ratios(list(table.values()))
-    print("\nall of these together, here / TF1:", total)
-    if numbers:
-        return
-    import keras
-    import tensorflow as tf
+def training_step(number, turns=10, steps=None):
+    """Print one table of milliseconds a step; returns its row of bench.json."""
+    import steps as contest
 
-    rows = [
-        {"lesson": number, "what": importlib.import_module(f"contest{number}").RESULT}
-        | ratios([row])
-        for number, row in table.items()
-    ]
-    versions = {"tensorflow": tf.__version__, "keras": keras.__version__}
-    versions["python"] = platform.python_version()
-    found = dict(machine=f"{os.cpu_count()} cores", versions=versions, rows=rows, total=total)
-    (HERE.parents[1] / "pages" / "bench.json").write_text(json.dumps(found, indent=1) + "\n")
+    steps = steps or contest.TURN[number]
+    processes, times, results = {}, {kind: [] for kind in contest.KINDS}, {}
+    for kind in contest.KINDS:
+        command = [sys.executable, HERE / "steps.py", str(number), kind]
+        talk = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=tempfile.TemporaryFile())
+        processes[kind] = subprocess.Popen(command, **talk, text=True)
+        if processes[kind].stdout.readline() != "ready\n":
+            talk["stderr"].seek(0)
+            sys.exit(f"steps.py {number} {kind} failed: {talk['stderr'].read().decode()[-3000:]}")
+    for _ in range(turns + 1):
+        for kind, process in processes.items():
+            print(steps, file=process.stdin, flush=True)
+            times[kind].append(float(process.stdout.readline()))
+    print(f"\nlesson {number}, one step; after {(turns + 1) * steps}: {contest.RESULT[number]}")
+    print(f"{'':16}{'result':>9}{'ms: min':>9}{'median':>8}{'max':>7}")
+    for kind, process in processes.items():
+        results[kind] = float(process.communicate()[0])
+        times[kind] = sorted(times[kind][1:])  # the first one traces and warms up
+        low, middle, high = times[kind][0], median(times[kind]), times[kind][-1]
+        print(f"{kind:16}{results[kind]:9.4g}{low:9.3g}{middle:8.3g}{high:7.3g}", flush=True)
+        times[kind] = round(middle, 2)
+    row = {"lesson": number, "result": contest.RESULT[number]}
+    for name, kind in (("here", "lesson"), ("tf1", "tf1"), ("torch", "torch")):
+        row |= {f"{name}_ms": times.get(kind), name: results.get(kind)}
+    return row
+
+
+def summary(lessons, steps):
+    """What goes into bench.json."""
+
+    def total(*names):
+        return sum(next(row[name] for name in names if row[name]) for row in lessons)
+
+    half = any(row["bfloat16_seconds"] for row in lessons)
+    versions = {"python": platform.python_version()}
+    versions |= {name: version(name) for name in ("tensorflow", "keras")}
+    if any(row["torch_ms"] for row in steps):
+        versions["torch"] = version("torch")
+    return {
+        "cores": os.cpu_count(),
+        "versions": versions,
+        "lessons": lessons,
+        "steps": steps,
+        "total_ratio": round(total("seconds") / total("tf1_seconds"), 3),
+        # Where a lesson has no bfloat16, its float32 is what a reader runs.
+        "total_bfloat16_ratio": round(
+            total("bfloat16_seconds", "seconds") / total("tf1_seconds"), 3
+        )
+        if half
+        else None,
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("numbers", type=int, nargs="*", metavar="NN", help="default: all of them")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--smoke", action="store_true", help="tiny runs, one round")
+    parser.add_argument("--json", type=Path, help="default: pages/bench.json if all are measured")
+    args = parser.parse_args()
+    numbers = args.numbers or list(RESULTS)
+    if unknown := set(numbers) - set(RESULTS):
+        parser.error(f"nothing to measure in lesson {unknown.pop()}; there is in {[*RESULTS]}")
+    flags, rounds, short = ["--smoke"] * args.smoke, args.rounds, {}
+    if args.smoke:
+        rounds, short = 1, dict(turns=2, steps=2)
+
+    lessons = [whole_lesson(number, rounds, *flags) for number in numbers]
+    steps = [training_step(number, **short) for number in numbers if number in (15, 17, 18)]
+    found = summary(lessons, steps)
+    print(f"\nall of these, here / TF1: {found['total_ratio']}", end="")
+    print(f", with bfloat16 {found['total_bfloat16_ratio']}" if BFLOAT16 else "")
+    everything = not args.numbers and not args.smoke
+    if path := args.json or (ROOT / "pages" / "bench.json" if everything else None):
+        path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--alone"]:
-        module = importlib.import_module(f"contest{sys.argv[2]}")
-        train, _ = contestants(module)[sys.argv[3]]()
-        train(module.STEPS // TURNS)
-        print(peak_memory())
-    else:
-        main(sys.argv[1:])
+    main()
