@@ -13,8 +13,9 @@ on from its file as if it had never stopped, and a training that survives a powe
 | `saver.restore(sess, …)`                   | `saver.read(save_path)`                      |
 | `tf.Session`, `sess.run(init)`             | nothing: a variable has its value at once    |
 
-Where the notes slip: only variables (變量) can be saved, they say, and the framework (框架) has to
-be defined again. That was true of `Saver`; `model.save` keeps the framework as well.
+Where the notes slip:
+- Only variables (變量) can be saved, they say, and the framework (框架) has to be defined again.
+  That was true of `Saver`; `model.save` keeps the framework as well.
 """
 
 # %%
@@ -29,7 +30,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-# save to file (保存)
+# %% [markdown]
+# ## Save and restore
+# First the notes' own lines: save (保存) two variables, then restore (讀取) them into an empty
+# frame of the same shapes. Its own values are overwritten, so there is no need to init.
+
+# %%
 W = tf.Variable([[1, 2, 3], [3, 4, 5]], dtype=tf.float32)  # (2, 3)
 b = tf.Variable([[1, 2, 3]], dtype=tf.float32)  # (1, 3)
 saver = tf.train.Checkpoint(weight=W, biases=b)
@@ -37,7 +43,7 @@ save_path = cfg.folder / "my_net" / "save_net.ckpt"
 saver.write(save_path)
 print("Save to path:", save_path.relative_to(cfg.folder))
 
-# restore (讀取) into an empty frame: the same shapes, any values, so no need to init
+# only a frame: restore puts the values in
 W = tf.Variable(np.arange(6).reshape((2, 3)), dtype=tf.float32)
 b = tf.Variable(np.arange(3).reshape((1, 3)), dtype=tf.float32)
 saver = tf.train.Checkpoint(weight=W, biases=b)
@@ -46,13 +52,9 @@ print("weight:", W.numpy())
 print("biases:", b.numpy())
 
 # %% [markdown]
-# ## When it does not fit, the last five, and TF1
+# ## When it does not fit
 # A wrong shape is always an error. A variable that finds no partner of its name just keeps its
 # value: only `assert_consumed()` complains. (`expect_partial()` turns the warnings off.)
-#
-# `write` replaces the file. A manager gives each save a name of its own and keeps the last five, as
-# `Saver` did. TF1's files are still read; the third part writes one with the operation that was
-# inside `Saver`, or looks into yours.
 
 # %%
 misfits = {
@@ -69,6 +71,12 @@ for misfit, frame in misfits.items():
         errors[misfit] = str(error)
         print(f"\n{misfit}:", textwrap.shorten(errors[misfit], 78), sep="\n")
 
+# %% [markdown]
+# ## The last five
+# `write` replaces the file. A manager gives each save a name of its own and keeps the last five,
+# as `Saver` did.
+
+# %%
 manager = tf.train.CheckpointManager(saver, cfg.folder / "checkpoints", max_to_keep=5)
 for step in range(1, 8):
     manager.save(step)
@@ -76,6 +84,12 @@ kept = len(manager.checkpoints)
 print(f"\nkept of 7 saves: {kept}")
 saver.restore(manager.latest_checkpoint).assert_consumed()
 
+# %% [markdown]
+# ## A checkpoint of TF1
+# TF1's files can still be read: give yours to `--checkpoint`. Without one the lesson reads a file
+# that it writes with `SaveV2`, the operation inside `Saver`.
+
+# %%
 path = cfg.checkpoint.removesuffix(".index") or str(cfg.folder / "tf1.ckpt")
 if not cfg.checkpoint:
     names = ["weight", "biases"]
@@ -140,8 +154,9 @@ for name, files, inside, use in table:
 
 # %% [markdown]
 # ## A power cut
-# `BackupAndRestore` saves after every epoch; the next `fit` goes on from there. `double_checkpoint`
-# also keeps the backup before, in case the power fails during a save.
+# `BackupAndRestore` saves after every epoch and the next `fit` goes on from there: only the steps of
+# the unfinished epoch are lost. `double_checkpoint` also keeps the backup before, in case the power
+# fails during a save.
 
 
 # %%
@@ -164,6 +179,11 @@ epochs = range(1, cfg.epochs + 1)
 lines = {"never stopped": (epochs, never_stopped), "resumed": (epochs[-len(resumed) :], resumed)}
 common.show(common.curve(lines, xlabel="epoch", ylabel="loss", yscale="log"), "power_cut")
 
+# %% [markdown]
+# ## In the notes, and here
+# All of it is exact: what is saved and read back is the same to the last bit.
+
+# %%
 weight, biases = str(W.numpy()[1]), str(b.numpy()[0])
 rows = [
     ("weight, second row", "[3. 4. 5.]", weight, weight == "[3. 4. 5.]"),
