@@ -87,6 +87,7 @@ def test_the_manager_keeps_the_last_five(run, lesson):
 
     assert checkpoints(run.folder) == ["ckpt-3", "ckpt-4", "ckpt-5", "ckpt-6", "ckpt-7"]
     assert "\nkept of 7 saves: 5\n" in run.printed
+    assert lesson["saver"].save_counter.numpy() == 7
     newest = tf.train.latest_checkpoint(run.folder / "checkpoints")
     assert newest == lesson["manager"].latest_checkpoint and newest.endswith("ckpt-7")
     weight = tf.train.load_variable(newest, "weight/.ATTRIBUTES/VARIABLE_VALUE")
@@ -199,11 +200,11 @@ def test_the_table_says_what_is_in_the_files(run, lesson):
         with h5py.File(file) as content:
             return len(content["optimizer/vars"]) >= 6
 
-    assert {name: inside for name, _, inside, _ in lesson["table"]} == {
-        "tf.train.Checkpoint": "variables",
-        "model.save_weights": "+ optimizer",
-        "model.save": "+ framework",
-        "model.export": "graph, variables",
+    assert {name: words for name, _, *words in lesson["table"]} == {
+        "tf.train.Checkpoint": ["variables", "you have loop and model as code"],
+        "model.save_weights": ["+ optimizer", "you have the model as code"],
+        "model.save": ["+ framework", "to learn on without that code"],
+        "model.export": ["graph, variables", "to answer only, without Python"],
     }
     assert state(run.folder / "net.weights.h5")
     with zipfile.ZipFile(run.folder / "net.keras") as archive:
@@ -230,6 +231,7 @@ def test_the_power_cut_costs_seven_steps(run, lesson):
     assert lesson["resumed"] == lesson["never_stopped"][6:], "as if nothing had been"
     assert lesson["lost"] == 67 - 60
     assert "\npower cut after step 67\nsteps lost: 7\n" in run.printed
+    assert str(lesson["backup"].backup_dir) == str(run.folder / "backup")
     assert not (run.folder / "backup").exists(), "the callback clears up when it is done"
 
 
