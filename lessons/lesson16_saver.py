@@ -154,9 +154,9 @@ for name, files, inside, use in table:
 
 # %% [markdown]
 # ## A power cut
-# `BackupAndRestore` saves after every epoch and the next `fit` goes on from there: only the steps of
-# the unfinished epoch are lost. `double_checkpoint` also keeps the backup before, in case the power
-# fails during a save.
+# `BackupAndRestore` saves after every epoch and the next `fit` goes on from there: only the steps
+# of the unfinished epoch are lost. `double_checkpoint` also keeps the backup before, in case the
+# power fails during a save.
 
 
 # %%
