@@ -201,6 +201,8 @@ common.report(rows)
 # %% [markdown]
 # ## Try it 動手試試
 # Predict first: how many steps are lost with `--power-cut 70`, right after the last of an epoch?
-# And with `--power-cut 5`? Measured: 10, since the backup comes after that step, and 5, all.
-# Which names has `--checkpoint outputs/lesson16/my_net/save_net.ckpt`? Measured: `weight` and
-# `biases`, with `/.ATTRIBUTES/VARIABLE_VALUE` behind, and `_CHECKPOINTABLE_OBJECT_GRAPH`.
+# And with `--power-cut 5`? Which names has `--checkpoint outputs/lesson16/my_net/save_net.ckpt`?
+#
+# Measured: 10, since the backup comes after that step, and 5, all there were. The names are
+# `weight` and `biases`, with `/.ATTRIBUTES/VARIABLE_VALUE` behind, and
+# `_CHECKPOINTABLE_OBJECT_GRAPH`.

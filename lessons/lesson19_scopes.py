@@ -127,4 +127,6 @@ common.report(rows)
 # %% [markdown]
 # ## Try it 動手試試
 # Predict first: by how much do train net and test net differ with `--units 64`? With
-# `--time-steps 200`, where a small error could grow? Measured: 0 both times.
+# `--time-steps 200`, where a small error could grow?
+#
+# Measured: 0 both times.
