@@ -160,5 +160,5 @@ common.report(rows)
 # Predict first, then run. Where is b of the line in the end with `--learning-rate 0.98`, where with
 # `1.02`? Where does `--start 0,2` lead, where `--start=-2,4.5`?
 #
-# Measured: b = 2.55; more than ten million from it. a stays 0, on the pass between two valleys; the second
-# start leads into the left valley, where a is -1.2 and not 1.2.
+# Measured: b = 2.55; more than ten million from it. a stays 0, on the pass between two valleys;
+# the second start leads into the left valley, where a is -1.2 and not 1.2.
