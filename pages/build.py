@@ -249,7 +249,7 @@ def section(source, words, ids):
 def folded(html, measured):
     """HTML whose answers, what follows `measured` in a paragraph or a list item, unfold."""
     summary = f'<details class="answer"><summary>{measured.rstrip(":：")}</summary>'
-    answer = rf"<(p|li)>((?:(?!</\1>).)*?)\s*(?:{MEASURED}|{measured})\s*(.*?)</\1>"
+    answer = rf"<(p|li)>((?:(?!</\1>).)*?)\s*(?:{MEASURED}|{re.escape(measured)})\s*(.*?)</\1>"
 
     def fold(match):
         tag, question, text = match.groups()

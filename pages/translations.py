@@ -49,8 +49,8 @@ def docstring(path):
     title = re.match(rf"(?:Lesson \d+: )?([^{CHINESE}]+)(.*)", first)
     parts = re.split(r"((?:^\|.*\n?)+)", rest, maxsplit=1, flags=re.M)
     before, table, slips = parts if len(parts) == 3 else (rest, "", "")
-    slips = re.sub(r"\s*Where the notes slip:?\s*", "", slips)
-    slips = re.split(r"\n\s*\n|\n(?=- )", slips.strip())
+    slips = re.sub(r"\s*Where the notes slip:?\s*", "", slips).strip()
+    slips = re.split(r"\n\s*\n|\n(?=- )", slips[:1].upper() + slips[1:])
     return SimpleNamespace(
         title=title[1].strip(),
         chinese=title[2].strip(),

@@ -194,6 +194,7 @@ def test_every_lesson_ends_with_try_it_and_its_answers(number):
     markdown = [cell for cell in jupytext.read(LESSONS[number]).cells if cell.cell_type != "code"]
     section = build.section(markdown[-1].source, ENGLISH, [])
     assert section.id == "try-it" and '<details class="answer">' in section.prose
+    assert "Measured:" not in section.prose, "one answer in a paragraph or list item, at its end"
 
 
 # ------------------------------------------------------------------------- notebooks

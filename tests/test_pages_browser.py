@@ -115,11 +115,11 @@ def visit(browser, site):
     assert complaints == []
 
 
-def assert_axe_is_silent(page):
+def assert_axe_is_silent(page, without="nothing"):
     axe = pytest.importorskip("axe_playwright_python", reason="needs axe-playwright-python")
     page.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text("utf-8"))
-    rules = "['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']"
-    found = page.evaluate(f"axe.run({{runOnly: {rules}, preload: false}})")
+    options = "{runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'], preload: false}"
+    found = page.evaluate(f"axe.run({{exclude: ['{without}']}}, {options})")
     assert "color-contrast" in {rule["id"] for rule in found["passes"]}
     assert [
         (rule["id"], node["html"], node["failureSummary"])
@@ -131,7 +131,8 @@ def assert_axe_is_silent(page):
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_is_accessible_fits_every_screen_and_its_links_lead_somewhere(visit, site, path):
     page = visit(path)
-    assert_axe_is_silent(page)
+    # Code takes axe most of its time, and is the same in each language.
+    assert_axe_is_silent(page, without="pre.code" if "zh" in path else "nothing")
     for width, height in (WIDE, TABLET, PHONE):
         page.set_viewport_size({"width": width, "height": height})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -157,6 +158,18 @@ def test_a_page_is_accessible_fits_every_screen_and_its_links_lead_somewhere(vis
     ]
 
 
+def switch(page, folder):
+    """Click on a language where it is; Playwright's own `click` would scroll first."""
+    box = page.locator(".languages a").nth(FOLDERS.index(folder)).bounding_box()
+    with page.expect_navigation():
+        page.mouse.click(box["x"] + 5, box["y"] + 5)
+
+
+def expect_in_sight(page, section):
+    top = f"document.getElementById('{section}').getBoundingClientRect().top"
+    page.wait_for_function(f"document.readyState == 'complete' && 0 < {top} && {top} < innerHeight")
+
+
 @pytest.mark.parametrize("path", READ)
 def test_the_language_switch_keeps_the_section(visit, path):
     page = visit(path)
@@ -167,21 +180,23 @@ def test_the_language_switch_keeps_the_section(visit, path):
     for number, section in enumerate(["", "tf1", sections[5], sections[-1]]):  # as it was linked to
         page.goto(page.url.split("#")[0] + ("#" + section if section else ""))
         target = FOLDERS[(FOLDERS.index(path[: path.rfind("/") + 1]) + number) % 3]
-        page.locator(".languages a").nth(FOLDERS.index(target)).click()
+        if section:
+            expect_in_sight(page, section)
+        switch(page, target)
         place = target + Path(place).name
         assert unquote(page.url).endswith(place + ("#" + section if section else ""))
     page.goto(page.url.split("#")[0])
     page.evaluate(f"document.getElementById('{sections[6]}').scrollIntoView()")  # as it is read
-    page.get_by_text("English").click()
+    switch(page, FOLDERS[0])
     assert page.url.endswith("#" + sections[6])
-    assert abs(page.locator(f"#{sections[6]}").bounding_box()["y"]) < 100
+    expect_in_sight(page, sections[6])
 
 
 @pytest.mark.parametrize("name", ["index.html", "tf1.html"])
 def test_the_language_switch_leads_to_the_same_page(visit, name):
     page = visit(name)
     for folder in (*FOLDERS[1:], FOLDERS[0]):
-        page.locator(".languages a").nth(FOLDERS.index(folder)).click()
+        switch(page, folder)
         assert unquote(page.url).endswith(f"我的 pages0/{folder}{name}")
 
 
