@@ -359,7 +359,7 @@ CHINESE = {
     "Intro of 15.": "介紹 15。",
     "all of it": "全部",
     "`tf.new`, new words": "`tf.new`，新詞",
-    "here.": "在這裡。",
+    "Here.": "在這裡。",
     "## A section\nProse about *it*, 卷積.": "## 一節\n說說*它*，卷積。",
     "## A section": "## 又一節",
     "## Try it 動手試試\nWhat if? Measured: 5.": "## 動手試試\n會怎樣？實測：5。",
