@@ -157,27 +157,20 @@ def training_step(number, turns=10, steps=None):
 def summary(lessons, steps):
     """What goes into bench.json."""
 
-    def total(*names):
-        return sum(next(row[name] for name in names if row[name]) for row in lessons)
+    def ratio(*names):
+        ours = sum(next(row[name] for name in names if row[name]) for row in lessons)
+        return round(ours / sum(row["tf1_seconds"] for row in lessons), 3)
 
-    half = any(row["bfloat16_seconds"] for row in lessons)
-    versions = {"python": platform.python_version()}
-    versions |= {name: version(name) for name in ("tensorflow", "keras")}
+    versions = {name: version(name) for name in ("tensorflow", "keras")}
+    versions["python"] = platform.python_version()
     if any(row["torch_ms"] for row in steps):
         versions["torch"] = version("torch")
-    return {
-        "cores": os.cpu_count(),
-        "versions": versions,
-        "lessons": lessons,
-        "steps": steps,
-        "total_ratio": round(total("seconds") / total("tf1_seconds"), 3),
+    found = {"cores": os.cpu_count(), "versions": versions, "lessons": lessons, "steps": steps}
+    found |= {"total_ratio": ratio("seconds"), "total_bfloat16_ratio": None}
+    if any(row["bfloat16_seconds"] for row in lessons):
         # Where a lesson has no bfloat16, its float32 is what a reader runs.
-        "total_bfloat16_ratio": round(
-            total("bfloat16_seconds", "seconds") / total("tf1_seconds"), 3
-        )
-        if half
-        else None,
-    }
+        found["total_bfloat16_ratio"] = ratio("bfloat16_seconds", "seconds")
+    return found
 
 
 def main():
