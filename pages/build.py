@@ -130,6 +130,8 @@ def write_notebooks(out):
                 for cell in made.cells:
                     if cell.cell_type == "markdown":
                         cell.source = translations.wrapped(cell.source)
+                bare = {"notebook_metadata_filter": "-all", "cell_metadata_filter": "-all"}
+                made.metadata["jupytext"] = bare
                 jupytext.write(made, folder / path.name, fmt="py:percent")
         print(folder)
 

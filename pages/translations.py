@@ -43,17 +43,18 @@ class BadCatalogue(Exception):
 
 
 def docstring(path):
-    """A lesson's docstring in its parts, each as Markdown: `title`, `chinese` (the notes' title),
-    `intro`, `commands` [(command, comment)], `table` [[TF1, here]], `slips` [text]."""
+    """A lesson's docstring in its parts, each as Markdown: `number`, `title`, `chinese` (the notes'
+    title), `intro`, `commands` [(command, comment)], `table` [[TF1, here]], `slips` [text]."""
     first, _, rest = ast.get_docstring(ast.parse(path.read_text("utf-8"))).partition("\n")
-    title = re.match(rf"(?:Lesson \d+: )?([^{CHINESE}]+)(.*)", first)
+    number, title, chinese = re.match(rf"Lesson (\d+): ([^{CHINESE}]+)(.*)", first).groups()
     parts = re.split(r"((?:^\|.*\n?)+)", rest, maxsplit=1, flags=re.M)
     before, table, slips = parts if len(parts) == 3 else (rest, "", "")
     slips = re.sub(r"\s*Where the notes slip:?\s*", "", slips).strip()
     slips = re.split(r"\n\s*\n|\n(?=- )", slips[:1].upper() + slips[1:])
     return SimpleNamespace(
-        title=title[1].strip(),
-        chinese=title[2].strip(),
+        number=number,
+        title=title.strip(),
+        chinese=chinese.strip(),
         intro=unwrapped(re.sub(r"^ {4}.*", "", before, flags=re.M)),
         commands=re.findall(r"^ {4}(.+?)(?: +# (.+))?$", before, re.M),
         table=[split_row(line) for line in table.strip().split("\n")[2:]],  # after head and rule
@@ -311,7 +312,8 @@ def in_all_languages(wanted):
 def head(doc, words):
     """A lesson's `docstring` as Markdown, for a notebook's first cell."""
     say = words.text
-    lines = [f"# {say(doc.title)} {in_script(doc.chinese, words.language)}".strip()]
+    lines = [f"# {doc.number} {say(doc.title)}"]
+    lines[0] += f" {doc.chinese}" if words.language == "en" else ""
     lines += ["", say(doc.intro), ""]
     for command, comment in doc.commands:
         lines.append(f"    {command}  # {say(comment)}" if comment else f"    {command}")

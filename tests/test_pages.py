@@ -225,7 +225,9 @@ def test_the_code_is_the_scripts_to_the_letter_in_every_language(number, noteboo
         if language.code != "en":
             prose_and_code = made.with_suffix(".py")
             assert code(prose_and_code) == wanted
-            ast.parse(prose_and_code.read_text("utf-8"))
+            text = prose_and_code.read_text("utf-8")
+            ast.parse(text)
+            assert text.startswith(f"# %% [markdown]\n# # {number} ")
     assert not (notebooks / "en" / script.name).exists(), "that is the lesson itself"
 
 
@@ -239,7 +241,7 @@ def test_an_english_notebook_is_the_script_and_no_two_builds_differ(number):
             text = "\n".join(f"# {line}".rstrip() for line in text.split("\n"))
         assert text in script
     head = made.cells[0].source
-    assert head.startswith("# ") and re.search(r"^    python lessons/", head, re.M)
+    assert head.startswith(f"# {number} ") and re.search(r"^    python lessons/", head, re.M)
     assert head.count("\n|") == script.count("\n|")
     assert made == build.notebook(LESSONS[number], ENGLISH)
 
