@@ -48,18 +48,18 @@ def by_hand(model, activation, x, moving=False):
     norm = bool(layers_of(model, "BatchNormalization"))
 
     def normalize(values):
-        scale, shift, mean, var = (np.float64(w) for w in next(normalizations).get_weights())
+        scale, shift, mean, var = (np.asarray(w, float) for w in next(normalizations).get_weights())
         if not moving:
             mean, var = values.mean(axis=0), values.var(axis=0)
         return (values - mean) / np.sqrt(var + 0.001) * scale + shift
 
-    before, layers_inputs = [x], [normalize(np.float64(x)) if norm else x]
+    before, layers_inputs = [x], [normalize(np.asarray(x, float)) if norm else x]
     *hidden, last = [layer.get_weights() for layer in layers_of(model, "Dense")]
     for weights, biases in hidden:
-        Wx_plus_b = layers_inputs[-1] @ np.float64(weights) + biases
+        Wx_plus_b = layers_inputs[-1] @ np.asarray(weights, float) + biases
         before.append(normalize(Wx_plus_b) if norm else Wx_plus_b)
         layers_inputs.append(ACTIVATIONS[activation](before[-1]))
-    return before, layers_inputs, layers_inputs[-1] @ np.float64(last[0]) + last[1]
+    return before, layers_inputs, layers_inputs[-1] @ np.asarray(last[0], float) + last[1]
 
 
 def run_cell(here, part, **others):
