@@ -299,8 +299,8 @@ def markdown(source, words, render=MARKDOWN.render, tag="div"):
     """Markdown to HTML in the language of `words`. English is marked where a page is Chinese, and
     Chinese where it is English, for fonts and screen readers."""
     text = words(source)
-    html = render(text or source).strip()
-    if not text or words.language == "en":
+    html = render(source if text is None else text).strip()
+    if text is None or words.language == "en":
         chinese = rf"<code>.*?</code>|[{translations.CHINESE}]+"
         html = re.sub(
             chinese,
@@ -308,7 +308,7 @@ def markdown(source, words, render=MARKDOWN.render, tag="div"):
             html,
             flags=re.S,
         )
-    return Markup(html if text else f'<{tag} class="english" lang="en">{html}</{tag}>')
+    return Markup(html if text is not None else f'<{tag} class="english" lang="en">{html}</{tag}>')
 
 
 def inline(source, words):

@@ -294,7 +294,7 @@ class Words:
 
     def text(self, english):
         """The same, or the English."""
-        return self(english) or english
+        return english if (text := self(english)) is None else text
 
 
 def in_all_languages(wanted):

@@ -158,6 +158,7 @@ def test_the_other_language_is_marked_but_not_in_code():
         '<span class="english" lang="en">not there</span>'
     )
     assert build.inline("`tf.f`", chinese) == "<code>tf.f</code>", "nothing to translate"
+    assert build.inline("", chinese) == ""
 
 
 def test_a_long_name_in_a_report_may_break_but_is_escaped():

@@ -200,9 +200,9 @@ def test_the_language_switch_leads_to_the_same_page(visit, name):
         assert unquote(page.url).endswith(f"我的 pages0/{folder}{name}")
 
 
-@pytest.mark.parametrize("path", [f"zh-hant/{page}" for page in LESSON_PAGES.values()])
-def test_a_page_is_accessible_in_the_dark_and_on_a_phone(visit, path):
-    page = visit(path, PHONE, color_scheme="dark")
+@pytest.mark.parametrize("number", [15, 20, 22])
+def test_a_page_is_accessible_in_the_dark_and_on_a_phone(visit, number):
+    page = visit(f"zh-hant/{LESSON_PAGES[number]}", PHONE, color_scheme="dark")
     assert_axe_is_silent(page)
     for row in page.evaluate(ROWS):
         assert row["prose"]["bottom"] <= row["work"]["top"] + 1
