@@ -346,6 +346,8 @@ def test_every_claim_can_fail(here):
         assert claims("tanh, BN: last", cost_his=costs(tanh, tanh_norm, nan, 1)) is False
     assert claims("relu, no BN", cost_his=costs(2.0, 1.0, inf, 1)) == True  # noqa: E712
     assert claims("relu, no BN", cost_his=costs(2.0, 1.0, 1e9, 1)) == False  # noqa: E712
+    row = report_again(20, here, cost_his=costs(2.0, 1.0, 920.04, 1))
+    assert row["relu, no BN: last cost, no error curve"] == ("not finite", "920", False)
     assert claims("relu, BN", cost_his=costs(2.0, 1.0, nan, 1199.0))
     assert not claims("relu, BN", cost_his=costs(2.0, 1.0, nan, 1200.0))
     assert not claims("relu, BN", cost_his=costs(2.0, 1.0, nan, nan))
