@@ -1,32 +1,81 @@
 """Lesson 17: the network is the notes' network, its gates are the trained layer's own gates, and
-the gradient vanishes, explodes and lasts as the notes say."""
+the gradient vanishes, explodes and lasts as the lesson says."""
 
 import numpy as np
 import pytest
-from running import read_results, run_lesson, variables
+from running import assert_whole, report_again, run_here
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """The lesson's own variables after one step."""
-    return variables(17, "--smoke", "--steps", 1, "--out", tmp_path_factory.mktemp("lesson17"))
+def run(smoke):
+    return smoke(17)
 
 
-def test_the_layers_are_those_of_the_notes(run):
-    model = run["model"]
-    assert [layer.output.shape for layer in model.layers] == [
-        (None, 28, 128),
-        (None, 128),
-        (None, 10),
-    ]
-    weights = [tuple(weight.shape) for weight in model.weights]
-    assert weights == [(28, 128), (128,), (128, 512), (128, 512), (512,), (128, 10), (10,)]
+@pytest.fixture(scope="module")
+def here(run):
+    """The lesson's own variables, after 101 steps of 20 images."""
+    return run.variables
 
 
-def test_the_initial_values_are_those_of_the_notes(run):
-    import keras
+def tf1_lstm(X_in, W, U, b, c=0.0, h=0.0):
+    """The notes' BasicLSTMCell: one kernel for input and output, gates in the order i, j, f, o,
+    the forget bias of 1 added outside; f, i, o, c and h at each row."""
+    i, f, j, o = (np.arange(128) + 128 * gate for gate in range(4))
+    order = np.concatenate([i, j, f, o])
+    kernel = np.concatenate([W, U]).astype(float)[:, order]
+    bias = b.astype(float)[order] - np.repeat([0, 0, 1, 0], 128)
+    h = h + np.zeros((len(X_in), 128))
+    story = []
+    for t in range(X_in.shape[1]):
+        i, j, f, o = np.split(np.hstack([X_in[:, t], h]) @ kernel + bias, 4, axis=1)
+        i, f, o = 1 / (1 + np.exp(-i)), 1 / (1 + np.exp(-f - 1.0)), 1 / (1 + np.exp(-o))
+        c = c * f + i * np.tanh(j)
+        h = o * np.tanh(c)
+        story.append((f, i, o, c, h))
+    return np.swapaxes(story, 0, 1)  # (5, rows, images, 128)
 
-    W_in, b_in, W, U, b, W_out, b_out = keras.models.clone_model(run["model"]).get_weights()
+
+def apart(mine, theirs):
+    """The largest difference; pytest.approx takes seconds for arrays of this size."""
+    mine, theirs = np.asarray(mine), np.asarray(theirs)
+    assert mine.shape == theirs.shape
+    return np.abs(mine - theirs).max()
+
+
+def test_a_smoke_run_is_whole(run):
+    assert_whole(run)
+    assert run.results["figures"] == ["gates.png", "gradients.png"]
+
+
+def test_the_settings_are_those_of_the_notes(defaults):
+    settings, smoke = defaults(17)
+    assert smoke == {"training_iters": 2020, "batch_size": 20}
+    assert settings == {
+        "training_iters": 100_000,
+        "batch_size": 128,
+        "learning_rate": 0.001,
+        "optimizer": ("adam", "adadelta"),
+        "dtype": ("float32", "mixed_bfloat16"),
+    }
+
+
+def test_the_layers_are_those_of_the_notes(here):
+    names = ("n_inputs", "n_steps", "n_hidden_units", "n_classes")
+    assert [here[name] for name in names] == [28, 28, 128, 10]
+    for net in (here["model"], here["untrained"]):
+        assert net.input_shape == (None, 28, 28) and net.output_shape == (None, 10)
+        kinds = [type(layer).__name__ for layer in net.layers]
+        assert kinds == ["InputLayer", "Dense", "LSTM", "Dense"]
+        X_in, outputs = net.layers[1].output, net.layers[2].output
+        assert X_in.shape == (None, 28, 128) and net.layers[2].input is X_in
+        assert [x.shape for x in outputs] == [(None, 28, 128), (None, 128), (None, 128)]
+        assert net.layers[3].input is outputs[1], "the answer is made of m_state"
+        weights = [tuple(weight.shape) for weight in net.weights]
+        assert weights == [(28, 128), (128,), (128, 512), (128, 512), (512,), (128, 10), (10,)]
+
+
+def test_the_initial_values_are_those_of_the_notes(here):
+    W_in, b_in, W, U, b, W_out, b_out = here["untrained"].get_weights()
     for kernel, bias in ((W_in, b_in), (W_out, b_out)):
         assert kernel.std() == pytest.approx(1, rel=0.08)  # 1280 draws: known to about 2 %
         assert abs(kernel.mean()) < 0.1
@@ -36,113 +85,252 @@ def test_the_initial_values_are_those_of_the_notes(run):
     assert (W_in.ravel()[:1280] != W_out.ravel()).any(), "each layer has draws of its own"
 
 
-def test_a_step_is_a_row_of_the_picture(run):
-    import common
-
-    (digit, *_), _ = common.load_mnist()[2]  # (28 rows, 28 columns)
-    kernel, bias = run["model"].get_layer("in").get_weights()
-    assert run["X_in"] == pytest.approx(digit @ kernel + bias, abs=1e-5)
+def test_the_copy_is_what_the_network_began_as(here):
+    """A step of Adam(0.001) moves a number by 0.0032 at most, 101 steps by 0.32."""
+    for new, old in zip(here["model"].get_weights(), here["untrained"].get_weights()):
+        assert 0 < np.abs(new - old).max() <= 0.32
 
 
-def test_it_is_not_tied_to_one_batch_size(run):
-    model, x = run["model"], run["x_train"][:130]
+def test_it_is_not_tied_to_one_batch_size(here):
+    model, x = here["model"], here["test_xs"][:130]
     whole = np.asarray(model(x))
     for part in (np.s_[:1], np.s_[1:3], np.s_[3:130]):
         assert np.asarray(model(x[part])) == pytest.approx(whole[part], abs=1e-4)
 
 
-def test_the_accuracy_is_the_share_of_right_answers(run):
-    answer = run["model"].predict(run["x_test"], verbose=0).argmax(axis=1)  # (500,)
-    assert run["accuracy"].keys() == {0, 1}
-    assert run["accuracy"][1] == np.mean(answer == run["y_test"])
+def test_the_cost_is_the_formula_of_the_notes(here):
+    logits = np.random.default_rng(1).normal(0, 3, (20, 10)).astype(np.float32)
+    labels = np.arange(20) % 10
+    softmax = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    cost = -np.log(softmax[np.arange(20), labels]).mean()
+    assert float(here["model"].loss(labels, logits)) == pytest.approx(cost, rel=1e-5)
 
 
-def test_the_gates_by_hand_give_the_layers_own_output(run):
+def test_the_optimizer_is_as_the_settings_say(here):
+    optimizer = here["model"].optimizer
+    assert type(optimizer).__name__ == "Adam" and optimizer.epsilon == 1e-8
+    assert float(optimizer.learning_rate) == pytest.approx(0.001)
+    assert int(optimizer.iterations) == here["step"] == 101
+    assert here["optimizers"]["adadelta"].__name__ == "Adadelta"
+    assert here["optimizers"]["adam"].__name__ == "Adam"
+
+
+def test_the_images_are_read_row_by_row(here):
+    mnist = here["mnist"]
+    assert here["test_xs"].shape == (10_000, 28, 28) and here["test_ys"] is mnist.test.labels
+    assert (here["test_xs"][7, 9] == mnist.test.images[7, 252:280]).all()
+    assert len(mnist.train.order) == 55_000 - 101 * 20
+    assert here["batch_xs"].shape == (20, 28, 28)
+    label = {image.tobytes(): y for image, y in zip(mnist.train.images, mnist.train.labels)}
+    assert [label[image.tobytes()] for image in here["batch_xs"]] == list(here["batch_ys"])
+
+
+def test_the_accuracy_is_the_share_of_right_answers(here):
+    x, y = here["test_xs"], here["test_ys"]
+    answers = [here["model"].predict_on_batch(x[i : i + 500]) for i in range(0, 10_000, 500)]
+    right = np.concatenate(answers).argmax(axis=1) == y
+    for n in (1, 20, 1000, 1234):
+        assert here["compute_accuracy"](x[:n], y[:n]) == pytest.approx(right[:n].mean())
+    assert here["test_accuracy"] == pytest.approx(right.mean())
+    assert here["test_accuracy"] > 0.6, "after 101 steps of 20 images"
+
+
+def test_it_prints_as_the_notes_do_every_20_steps(here, run):
+    lines = [line for line in run.printed.splitlines() if line.startswith("step")]
+    batch = [f"step {step:3}: this batch" for step in (0, 20, 40, 60, 80, 100)]
+    test = [f"step {step:3}: test images" for step in (0, 100)]
+    assert [line.rpartition(" ")[0] for line in lines] == [batch[0], test[0], *batch[1:], test[1]]
+    values = [float(line.split()[-1]) for line in lines]
+    for value in values[:1] + values[2:7]:
+        assert value * 20 == pytest.approx(round(value * 20)), "a share of 20 images"
+    # The step at 100 was the last one: the net is still as it was then.
+    assert values[6] == here["compute_accuracy"](here["batch_xs"], here["batch_ys"])
+    assert values[7] == pytest.approx(here["test_accuracy"], abs=6e-5)
+    assert values[1] < 0.4, "after one step"
+
+
+@pytest.mark.parametrize("name", ["untrained", "model"])
+def test_the_gates_by_hand_are_those_of_tensorflow_1(here, name):
+    W_in, b_in, W, U, b, *_ = here[name].get_weights()
+    X_in = here["test_xs"][:100] @ W_in + b_in
+    f, i, o, c, h = tf1_lstm(X_in, W, U, b)
+    if name == "untrained":
+        assert apart(here["f_untrained"], f) < 1e-4
+    else:
+        for mine, theirs in zip(("f", "i", "o", "c"), (f, i, o, c)):
+            assert apart(here[mine], theirs) < 1e-3
+
+
+def test_the_gates_by_hand_give_the_layers_own_output(here):
     import keras
 
-    model, lstm = run["model"], run["model"].get_layer("lstm_cell")
-    output = np.asarray(keras.Model(model.inputs[0], lstm.output)(run["x_test"][:1]))[0]
-    assert np.abs(output).max() > 0.1
-    assert np.abs(run["m_state"] - output).max() < 1e-5
-    for gate in (run["f"], run["i"], run["o"]):
-        assert gate.shape == (28, 128) and 0 <= gate.min() < 0.4 and 0.6 < gate.max() <= 1
-    # The cell state that the gates lead to, row by row, is the one the layer keeps.
-    assert run["c"][-1] == pytest.approx(run["c_state"])
+    model, lstm = here["model"], here["model"].layers[2]
+    outputs, m_state, c_state = keras.Model(model.input, lstm.output)(here["test_xs"][:100])
+    m = here["o"] * np.tanh(here["c"])  # (28, 100, 128)
+    assert apart(m.swapaxes(0, 1), outputs) < 1e-3
+    assert apart(m[-1], m_state) < 1e-3
+    assert apart(here["c"][-1], c_state) < 1e-3
 
 
-def test_the_cell_state_is_what_tensorflow_1_would_keep(run):
-    """The notes' BasicLSTMCell: one matrix for input and output, forget bias added outside."""
-    W, U, b = run["W"], run["U"], run["b"]
-    i, f, j, o = range(4)
-    order = np.concatenate([np.arange(128) + 128 * gate for gate in (i, j, f, o)])
-    kernel = np.concatenate([W, U])[:, order]
-    bias = b[order] - np.repeat([0, 0, 1, 0], 128)
-    c = h = np.zeros(128)
-    for row in run["X_in"]:
-        i, j, f, o = np.split(np.concatenate([row, h]) @ kernel + bias, 4)
-        c = c / (1 + np.exp(-f - 1.0)) + np.tanh(j) / (1 + np.exp(-i))
-        h = np.tanh(c) / (1 + np.exp(-o))
-    assert run["c_state"] == pytest.approx(c, abs=1e-5)
+def test_the_figure_shows_the_gates_of_the_first_test_image(here):
+    units = here["units"]
+    keeps = here["f"][:, 0, units].mean(axis=0)
+    assert sorted(units) == list(range(128)) and (np.diff(keeps) >= 0).all()
+    digit, *panels = here["axes"].flat
+    assert (digit.images[0].get_array() == here["test_xs"][0]).all()
+    assert digit.get_title() == f"a {here['test_ys'][0]}, read downwards"
+    shown = {
+        "f before training": here["f_untrained"],
+        "forget gate f": here["f"],
+        "input gate i": here["i"],
+        "output gate o": here["o"],
+        "main plot c": np.tanh(here["c"]),
+    }
+    assert [ax.get_title() for ax in panels] == list(shown)
+    for ax, values in zip(panels, shown.values()):
+        assert apart(ax.images[0].get_array(), values[:, 0, units]) < 1e-6
+        assert ax.images[0].get_clim() == (-1, 1)
 
 
-@pytest.mark.parametrize(("name", "w"), [("vanishing", 0.8), ("exploding", 1.2)])
-def test_the_gradient_of_a_plain_rnn_is_w_to_the_power_of_the_distance(run, name, w):
-    assert run[name] == pytest.approx(w ** np.arange(112), rel=1e-3)
+def test_four_digits_make_112_rows(here):
+    W_in, b_in = here["model"].layers[1].get_weights()
+    X_long, images = np.array(here["X_long"]), here["mnist"].test.images
+    assert X_long.shape == (25, 112, 128)
+    for sequence, row in ((0, 0), (3, 40), (24, 111)):
+        digit = images[4 * sequence + row // 28].reshape(28, 28)
+        assert X_long[sequence, row] == pytest.approx(digit[row % 28] @ W_in + b_in, abs=1e-4)
 
 
-def test_the_gradient_of_the_lstm_fades_less(run):
-    assert run["vanishing"][-1] < 1e-3 * run["fresh"][-1]
-    assert run["vanishing"][-1] < 1e-3 * run["trained"][-1] < 1
+@pytest.mark.parametrize("w", [0.8, 1.2])
+def test_the_gradient_of_a_plain_rnn_is_w_to_the_power_of_the_distance(here, w):
+    name = f"plain RNN, w = {w}"
+    kernel, U, _ = (weight.astype(float) for weight in here["rnns"][name].get_weights())
+    assert U.shape == (128, 128) and pytest.approx(w**2 * np.eye(128), abs=1e-4) == U @ U.T
+    back, size = here["lines"][name]
+    assert list(back) == list(range(112))
+    last, expected = np.ones(128), []
+    for _ in back:
+        expected.append(np.linalg.norm(kernel @ last))
+        last = U @ last
+    assert size == pytest.approx(np.array(expected) / expected[0], rel=1e-2)
+    assert size == pytest.approx(w ** np.arange(112), rel=0.5), "whatever the inputs do"
 
 
-def test_gradient_size_is_the_derivative(run):
-    """Against a difference quotient, at one input of one sequence, 20 rows before the last."""
-    import tensorflow as tf
-
-    lstm, x = run["model"].get_layer("lstm_cell"), np.array(run["X_long"][:1], np.float64)
-    W, U, b = (np.float64(weight) for weight in lstm.get_weights())
-
-    def output(x):
-        c = h = np.zeros(128)
-        for row in x:
-            i, f, j, o = np.split(row @ W + h @ U + b, 4)
-            c = c / (1 + np.exp(-f)) + np.tanh(j) / (1 + np.exp(-i))
-            h = np.tanh(c) / (1 + np.exp(-o))
-        return h.sum()
+@pytest.mark.parametrize("name", ["LSTM, trained", "LSTM, untrained"])
+def test_the_gradient_of_the_lstm_is_the_derivative(here, name):
+    """Against difference quotients, of the last row's 128 inputs and of those 5 rows before."""
+    net = here["model"] if name == "LSTM, trained" else here["untrained"]
+    weights, X = net.layers[2].get_weights(), np.array(here["X_long"], float)
 
     def size(back):
-        nudges = 1e-5 * np.eye(128)
-        quotients = []
-        for nudge in nudges:
-            up, down = x[0].copy(), x[0].copy()
-            up[-1 - back] += nudge
-            down[-1 - back] -= nudge
-            quotients.append((output(up) - output(down)) / 2e-5)
-        return np.linalg.norm(quotients)
+        start = 111 - back
+        *_, c, h = tf1_lstm(X[:, :start], *weights)
+        rest = np.repeat(X[:, start:], 128, axis=0)  # a copy of the sequence for each input
+        ends = []
+        for nudge in (1e-4, -1e-4):
+            nudged = rest.copy()
+            nudged[:, 0] += np.tile(nudge * np.eye(128), (len(X), 1))
+            state = np.repeat(c[-1], 128, axis=0), np.repeat(h[-1], 128, axis=0)
+            ends.append(tf1_lstm(nudged, *weights, *state)[4, -1].sum(axis=1))
+        quotients = (ends[0] - ends[1]).reshape(len(X), 128) / 2e-4
+        return np.linalg.norm(quotients, axis=1).mean()
 
-    scope = run["gradient_size"].__globals__
-    kept = scope["X_long"]
-    scope["X_long"] = tf.constant(x, tf.float32)
-    try:
-        measured = run["gradient_size"](lstm)
-    finally:
-        scope["X_long"] = kept
-    assert measured[20] == pytest.approx(size(20) / size(0), rel=1e-2)
+    assert here["lines"][name][1][0] == 1
+    assert here["lines"][name][1][5] == pytest.approx(size(5) / size(0), rel=1e-2)
 
 
-# Seeds 1 to 5 were tried; the lesson says what they gave.
+def test_how_far_the_error_reaches(here):
+    assert list(here["lines"]) == list(here["rnns"]) == list(here["reach"])
+    for name, (_, size) in here["lines"].items():
+        assert size.shape == (112,) and here["reach"][name] == pytest.approx(size[-1])
+    reach = here["reach"]
+    assert reach["plain RNN, w = 0.8"] < 1e-2 * reach["LSTM, untrained"] < 1
+
+
+def test_the_report(here, run):
+    f, untrained, reach = here["f"], here["f_untrained"], here["reach"]
+    rows = {row["name"]: (row["notes"], row["here"]) for row in run.results["results"]}
+    assert rows == {
+        "test accuracy at the end": ("-", here["test_accuracy"]),
+        "mean forget gate, untrained": (1, untrained.mean()),
+        "mean forget gate, trained": ("-", f.mean()),
+        "gates above 0.9, trained to untrained": ("-", (f > 0.9).sum() / (untrained > 0.9).sum()),
+        "gradient 111 rows back, w = 0.8": ("vanishes", reach["plain RNN, w = 0.8"]),
+        "gradient 111 rows back, w = 1.2": ("explodes", reach["plain RNN, w = 1.2"]),
+        "gradient 111 rows back, LSTM": ("lasts longer", reach["LSTM, trained"]),
+    }
+
+
+def test_every_claim_can_fail(here):
+    """The verdicts, with each value just on this side of its bound and just beyond it."""
+    f, untrained = np.full((28, 1, 100), 0.5), np.full((28, 1, 100), 0.7)
+    f[:, :, :16], untrained[:, :, :10] = 0.95, 0.95  # 1.6 times as many stand open
+    reach = {"plain RNN, w = 0.8": 9e-7, "plain RNN, w = 1.2": 1.1e6}
+    reach |= {"LSTM, trained": 1.01e-3, "LSTM, untrained": 1e-5}
+
+    def verdicts(**others):
+        good = dict(test_accuracy=0.95, f=f, f_untrained=untrained, reach=reach)
+        rows = report_again(17, here, **good | others)
+        return [holds for *_, holds in rows.values()]
+
+    assert verdicts() == [True, True, None, True, True, True, True]
+    assert not verdicts(test_accuracy=0.9499)[0]
+    for mean, near in {0.685: True, 0.675: False, 0.775: True, 0.785: False}.items():
+        open_gates = np.full((28, 1, 100), mean)
+        open_gates[:, :, 0], open_gates[:, :, 1] = 2 * mean - 0.95, 0.95
+        assert verdicts(f_untrained=open_gates)[1] == near
+    fewer = f.copy()
+    fewer[:, :, 14:] = 0.5  # 1.4 times
+    assert not verdicts(f=fewer)[3]
+    beyond = {"plain RNN, w = 0.8": 1.1e-6, "plain RNN, w = 1.2": 9e5, "LSTM, trained": 9.9e-4}
+    for i, (name, value) in enumerate(beyond.items(), start=4):
+        held = [True, True, None, True, True, True, True]
+        held[i] = False
+        assert verdicts(reach=reach | {name: value}) == held
+
+
+# ------------------------------------------------------------------------- at the notes' settings
+
+
 @pytest.mark.full
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_full_run(seed, full_run):
-    results = full_run(17, seed)
-    assert results["here"]["test accuracy at step 782"] >= 0.95
-    assert all(row["holds"] for row in results["results"])
+def test_full_run(full_run):
+    results = full_run(17)
+    assert results["settings"]["training_iters"] == 100_000
+    assert results["here"]["test accuracy at the end"] >= 0.95
+    assert all(row["holds"] in (True, None) for row in results["results"])
 
 
-@pytest.mark.full
-@pytest.mark.parametrize(("optimizer", "low", "high"), [("adadelta", 0.75, 0.92), ("adam", 0, 0.9)])
+# Seeds 1 to 5 gave 0.9594 0.9516 0.9597 0.9528 0.9589; 5,900 to 32,000 times the gradient of the
+# untrained LSTM; 2.07 to 2.36 times as many open gates.
+@pytest.mark.seeds
+@pytest.mark.parametrize("seed", [2, 3, 4, 5])
+def test_other_seeds(seed, tmp_path):
+    run = run_here(17, "--seed", seed, out=tmp_path)
+    assert run.here["test accuracy at the end"] >= 0.95
+    assert all(row["holds"] in (True, None) for row in run.results["results"])
+    assert run.here["mean forget gate, untrained"] == pytest.approx(0.70, abs=0.01)
+    assert run.here["mean forget gate, trained"] == pytest.approx(0.685, abs=0.015)
+
+
+@pytest.mark.seeds
+def test_bfloat16_learns_as_well(tmp_path):
+    run = run_here(17, "--dtype", "mixed_bfloat16", out=tmp_path)
+    assert run.here["test accuracy at the end"] >= 0.95
+
+
+# Seeds 1 to 3 gave 0.854 0.840 0.836 with Adadelta and 0.304 0.575 0.614 with Adam.
+@pytest.mark.seeds
+@pytest.mark.parametrize("optimizer, low, high", [("adadelta", 0.82, 0.87), ("adam", 0.1, 0.8)])
 def test_the_notes_own_optimizers_are_worse(optimizer, low, high, tmp_path):
-    flags = ("--optimizer", optimizer, "--learning-rate", 0.1)
-    process = run_lesson(17, *flags, "--out", tmp_path)
-    assert process.returncode == 0 and process.stderr == ""
-    assert low <= read_results(tmp_path, 17)["here"]["test accuracy at step 782"] <= high
+    run = run_here(17, "--optimizer", optimizer, "--learning-rate", 0.1, out=tmp_path)
+    assert low <= run.here["test accuracy at the end"] <= high
+
+
+# Seeds 1 to 3 gave 0.930 0.930 0.938 with the rate of 0.01.
+@pytest.mark.seeds
+@pytest.mark.parametrize(
+    "flags, at_the_end", [("--learning-rate 0.01", 0.930), ("--batch-size 32", 0.968)]
+)
+def test_try_it(flags, at_the_end, tmp_path):
+    run = run_here(17, *flags.split(), out=tmp_path)
+    assert run.here["test accuracy at the end"] == pytest.approx(at_the_end, abs=0.01)
