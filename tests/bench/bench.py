@@ -115,6 +115,7 @@ def whole_lesson(number, rounds, *flags):
         "tf1_seconds": round(seconds["tf1"], 1),
         "ratio": round(seconds["here"] / seconds["tf1"], 3),
         "bfloat16_ratio": bfloat16 and round(bfloat16 / seconds["tf1"], 3),
+        "memory": round(peak["here"], 2),
         "memory_ratio": round(peak["here"] / peak["tf1"], 3) if peak["tf1"] else None,
         "result": RESULTS[number][0],
         "here": result["here"],
@@ -166,6 +167,7 @@ def summary(lessons, steps):
     if any(row["torch_ms"] for row in steps):
         versions["torch"] = version("torch")
     found = {"cores": os.cpu_count(), "versions": versions, "lessons": lessons, "steps": steps}
+    found |= {"memory": max(row["memory"] for row in lessons)}
     found |= {"total_ratio": ratio("seconds"), "total_bfloat16_ratio": None}
     if any(row["bfloat16_seconds"] for row in lessons):
         # Where a lesson has no bfloat16, its float32 is what a reader runs.
