@@ -18,8 +18,9 @@ import translations
 
 HERE = Path(__file__).resolve().parent
 ROOT, OUTPUTS = HERE.parent, HERE.parent / "outputs"
-# The figures in the picture, in the lessons' order.
-PICTURES = "wrong power_cut gates plane shared_cell layers_tanh contours test".split()
+# The figures in the picture, row by row; a row is as high as fits its width.
+PICTURES = ["15/wrong 17/gates 18/grid", "16/power_cut 20/before_after 21/contours"]
+PICTURES += ["19/shared_cell 22/eval"]
 
 
 def collect():
@@ -34,19 +35,26 @@ def collect():
     return found
 
 
-def overview():
-    """Draw pages/overview.png out of the figures in outputs/, a panel for each lesson."""
-    import matplotlib.pyplot as plt
+def overview(width=1660):
+    """Draw pages/overview.png out of the figures in outputs/, each with its lesson's number."""
+    from PIL import Image, ImageDraw, ImageFont
 
-    plt.switch_backend("agg")
-    fig, axes = plt.subplots(2, 4, figsize=(8.3, 4), layout="constrained")
-    for number, name, ax in zip(range(15, 23), PICTURES, axes.flat):
-        image = plt.imread(OUTPUTS / f"lesson{number}" / f"{name}.png")
-        width = min(image.shape[1], int(image.shape[0] * 1.25))  # all panels have one shape
-        ax.imshow(image[: int(width / 1.25), :width])
-        ax.set_title(number, size=11, weight="bold", loc="left")
-        ax.set(xticks=[], yticks=[])
-    fig.savefig(HERE / "overview.png", dpi=200)
+    rows, above, font = [], 44, ImageFont.load_default(30)  # pixels
+    for line in PICTURES:
+        names = line.split()
+        images = [Image.open(OUTPUTS / f"lesson{name}.png").convert("RGB") for name in names]
+        height = int(width / sum(image.width / image.height for image in images))
+        row, left = Image.new("RGB", (width, height + above), "white"), 0
+        for name, image in zip(names, images):
+            image = image.resize((image.width * height // image.height, height), Image.LANCZOS)
+            row.paste(image, (left, above))
+            ImageDraw.Draw(row).text((left + 6, 4), name[:2], "black", font)
+            left += image.width
+        rows.append(row)
+    picture = Image.new("RGB", (width, sum(row.height for row in rows)), "white")
+    for i, row in enumerate(rows):
+        picture.paste(row, (0, sum(other.height for other in rows[:i])))
+    picture.save(HERE / "overview.png", optimize=True)
 
 
 def figures(results, bench):
@@ -78,7 +86,8 @@ def main(arguments=None):
         (HERE / "results.json").write_text(results, "utf-8")
         overview()
     results = json.loads((HERE / "results.json").read_text("utf-8"))
-    bench = json.loads((HERE / "bench.json").read_text("utf-8"))
+    path = HERE / "bench.json"  # make bench takes half an hour; there may be none
+    bench = json.loads(path.read_text("utf-8")) if path.exists() else {"lessons": []}
     texts = {}
     for name in ("README.md", "README.zh-Hant.md"):
         texts[name] = filled((ROOT / name).read_text("utf-8"), figures(results, bench))
