@@ -95,10 +95,11 @@ def test_a_lesson_and_a_json_in_processes_of_their_own(tmp_path):
 
 
 def test_sums_take_float32_where_a_lesson_has_no_bfloat16():
-    fast = dict(seconds=4.0, bfloat16_seconds=2.0, tf1_seconds=4.0)
-    plain = dict(seconds=3.0, bfloat16_seconds=None, tf1_seconds=6.0)
+    fast = dict(seconds=4.0, bfloat16_seconds=2.0, tf1_seconds=4.0, memory=0.7)
+    plain = dict(seconds=3.0, bfloat16_seconds=None, tf1_seconds=6.0, memory=0.9)
     found = bench.summary([fast, plain], [])
     assert (found["total_ratio"], found["total_bfloat16_ratio"]) == (0.7, 0.5)
+    assert found["memory"] == 0.9
     assert bench.summary([plain], [])["total_bfloat16_ratio"] is None
 
 
