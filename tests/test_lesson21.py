@@ -11,7 +11,8 @@ from running import LESSONS, assert_whole, run_here
 LINE = (1.19776, 2.54675)  # what the notes print
 REAL_PARAMS = (1.2, 2.5)
 STARTS = [(5, 4), (5, 1), (2, 4.5)]
-FIGURES = ["line.png", "formula.png", "network.png", "contours.png"]
+FIGURES = ["line_fit.png", "line.png", "formula_fit.png", "formula.png"]
+FIGURES += ["network_fit.png", "network.png", "contours.png"]
 
 x = np.linspace(-1, 1, 200)
 
@@ -210,6 +211,12 @@ def test_the_figures_show_these_descents(drawn, expected):
             assert np.array(line_.get_data_3d()) == pytest.approx(path, abs=5e-5)
         assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_zlabel()) == ("a", "b", "cost")
         assert ax.get_legend() is not None
+        data, *fits = drawn.figures[f"{name}_fit"].axes[0].lines
+        assert len(data.get_xdata()) == 200 and data.get_marker() == "x"
+        for fit, (label, path) in zip(fits, wanted.items(), strict=True):
+            y_fun = drawn.run.variables[name]
+            assert fit.get_label() == label
+            assert fit.get_ydata() == pytest.approx(np.array(y_fun(*path[:2, -1])), abs=1e-3)
     ax, colorbar = drawn.figures["contours"].axes
     assert (ax.get_xlabel(), ax.get_ylabel(), colorbar.get_ylabel()) == ("a", "b", "cost")
     assert ax.get_xlim() == ax.get_ylim() == (-2, 7)

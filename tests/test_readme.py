@@ -65,9 +65,9 @@ def test_links_lead_somewhere_and_targets_exist(name):
 
 
 def test_the_oldest_versions_are_the_lower_bounds():
-    bounds = dict(re.findall(r"^([a-z0-9-]+)>=(.+)$", (ROOT / "requirements.txt").read_text(), re.M))
+    bounds = dict(re.findall(r"^([\w-]+)>=(.+)$", (ROOT / "requirements.txt").read_text(), re.M))
     oldest = (ROOT / "tests" / "oldest.txt").read_text()
-    held = dict(re.findall(r'^([a-z0-9-]+)==([\d.]+?)(?:; python_version < "3.13")?$', oldest, re.M))
+    held = dict(re.findall(r'^([\w-]+)==([\d.]+?)(?:; python_version < "3.13")?$', oldest, re.M))
     assert held.keys() == bounds.keys()
     for name, bound in bounds.items():
         assert held[name] == bound or held[name] == f"{bound}.0", name
@@ -77,7 +77,7 @@ def test_every_direct_import_is_declared():
     """What the lessons import is in requirements.txt, by its own name or that of its package."""
     import ast
 
-    declared = re.findall(r"^([a-z0-9-]+)", (ROOT / "requirements.txt").read_text(), re.M)
+    declared = re.findall(r"^([\w-]+)", (ROOT / "requirements.txt").read_text(), re.M)
     packages = {"scikit-image": "skimage"}
     known = {packages.get(name, name) for name in declared}
     for path in [*ROOT.glob("lessons/*.py"), ROOT / "data" / "fetch_vgg16.py"]:
