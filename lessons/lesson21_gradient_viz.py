@@ -88,12 +88,13 @@ def draw(y_fun, y, paths):
     cost3D = np.mean(np.square(np.subtract(y, pred)), axis=2)  # (91, 91)
     fig, ax = plt.subplots(figsize=(6.6, 6.6), subplot_kw=dict(projection="3d"))
     ax.plot_surface(a3D, b3D, cost3D, cmap="Greys_r", alpha=0.5)
-    fits = {"data, as the notes draw them": (x, y)}
+    fits = {}
     for label, (a_list, b_list, cost_list) in paths.items():
         ax.plot(a_list, b_list, cost_list, lw=3, zorder=5, label=label)
         fits[label] = x, y_fun(a_list[-1], b_list[-1])
     ax.set(xlabel="a", ylabel="b", zlabel="cost")
     ax.legend()
+    fits["data, as the notes draw them"] = x, y
     common.show(common.curve(fits, xlabel="x", ylabel="y"), f"{y_fun.__name__}_fit")
     common.show(fig, y_fun.__name__)
     return cost3D

@@ -211,7 +211,7 @@ def test_the_figures_show_these_descents(drawn, expected):
             assert np.array(line_.get_data_3d()) == pytest.approx(path, abs=5e-5)
         assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_zlabel()) == ("a", "b", "cost")
         assert ax.get_legend() is not None
-        data, *fits = drawn.figures[f"{name}_fit"].axes[0].lines
+        *fits, data = drawn.figures[f"{name}_fit"].axes[0].lines
         assert len(data.get_xdata()) == 200 and data.get_marker() == "x"
         for fit, (label, path) in zip(fits, wanted.items(), strict=True):
             y_fun = drawn.run.variables[name]
