@@ -65,7 +65,8 @@ X = keras.Input((784,))
 def matmul_add(x, units, normal):
     """`tf.add(tf.matmul(x, weights), biases)`, with variables of its own."""
     W, b = normal(stddev=1), RandomNormal(stddev=1)
-    return keras.layers.Dense(units, kernel_initializer=W, bias_initializer=b)(x)
+    layer = keras.layers.Dense(units, kernel_initializer=W, bias_initializer=b)
+    return keras.ops.cast(layer(x), "float32")  # in bfloat16 a sigmoid is flat from 6 on
 
 
 def train(autoencoder, training_epochs):
@@ -167,7 +168,7 @@ encoder_op = encoder(X)
 y_pred = decoder(encoder_op)
 autoencoder_2 = keras.Model(X, y_pred)
 cost_2 = train(autoencoder_2, cfg.training_epochs_2)
-encoder_result = run(keras.Model(X, encoder_op), x_test).astype("float32")  # (10000, 2)
+encoder_result = run(keras.Model(X, encoder_op), x_test)  # (10000, 2)
 
 fig, ax = plt.subplots(figsize=(6.6, 4.6))
 ax.scatter(encoder_result[:, 0], encoder_result[:, 1], c=y_test, s=3, cmap="tab10")
@@ -186,7 +187,7 @@ left, low = np.percentile(encoder_result, 2, axis=0)
 right, high = np.percentile(encoder_result, 98, axis=0)
 across, up = np.meshgrid(np.linspace(left, right, 15), np.linspace(high, low, 15))
 codes = np.stack([across.ravel(), up.ravel()], axis=1)  # (225, 2), row by row from the top
-drawn = run(keras.Model(encoder_op, y_pred), codes).astype("float32")  # (225, 784)
+drawn = run(keras.Model(encoder_op, y_pred), codes)  # (225, 784)
 picture = drawn.reshape(15, 15, 28, 28).swapaxes(1, 2).reshape(420, 420)
 fig, ax = plt.subplots(figsize=(6.6, 6.2))
 ax.imshow(picture, cmap="gray_r", extent=(left, right, low, high), aspect="auto")

@@ -121,6 +121,18 @@ def test_random_normal_has_the_notes_spread(here):
         assert layer(x).numpy() == pytest.approx(x @ W + b, abs=1e-4), "no activation"
 
 
+def test_a_sigmoid_is_taken_in_float32_at_any_dtype(here):
+    import keras
+
+    policy = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        y = here["matmul_add"](here["X"], 2, here["RandomNormal"])
+    finally:
+        keras.config.set_dtype_policy(policy)
+    assert y.dtype == "float32"
+
+
 # ------------------------------------------------------------------------------- the notes' loops
 
 
@@ -325,7 +337,7 @@ def assert_as_said(run_or_results):
     assert [abs(c / theirs - 1) <= 0.25 for c, theirs in zip(costs, NOTES)] == [True] * 10
     assert here["2 numbers: the net's error / PCA's"] < 1
     assert here["128 numbers: the net's error / PCA's"] > 10
-    assert here[PIXELS] > 0.95 and 0.75 < here[NUMBERS] < 0.9
+    assert here[PIXELS] > 0.95 and 0.8 < here[NUMBERS] < 0.88
 
 
 @pytest.mark.full
