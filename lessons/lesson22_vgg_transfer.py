@@ -37,7 +37,7 @@ cfg = common.settings(
     data=str(CAT_TIGER / "train"),
     pictures=400,  # of each kind at most
     predict=[],
-    smoke=dict(steps=11, pictures=2, weights="random"),
+    smoke=dict(steps=11, head="pooled", pictures=1, weights="random"),
 )
 
 # %% [markdown]

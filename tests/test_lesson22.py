@@ -14,19 +14,16 @@ from running import LESSONS, assert_not_blank, assert_one_line, assert_whole, ru
 from skimage.measure import block_reduce
 
 PICTURES = common.DATA / "cat_tiger"
+SMOKE = ("--smoke", "--head", "notes", "--pictures", 2)
 BGR_MEAN = [103.939, 116.779, 123.68]  # as the notes have it
 NAMES = """conv1_1 conv1_2 pool1 conv2_1 conv2_2 pool2 conv3_1 conv3_2 conv3_3 pool3
     conv4_1 conv4_2 conv4_3 pool4 conv5_1 conv5_2 conv5_3 pool5""".split()
 
 
 @pytest.fixture(scope="module")
-def run(smoke):
-    return smoke(22)
-
-
-@pytest.fixture(scope="module")
-def watched(tmp_path_factory):
-    """Another smoke run, with the pooled head, and what went into its figures and its steps."""
+def run(tmp_path_factory):
+    """A smoke run with the notes' head and two pictures of each kind: besides what `run_here` gives
+    what went into its figures and its steps."""
     with pytest.MonkeyPatch.context() as patch:
         seen = {"grids": [], "figures": {}, "steps": []}
         grid, show, step = common.image_grid, common.show, keras.Sequential.train_on_batch
@@ -46,10 +43,9 @@ def watched(tmp_path_factory):
         patch.setattr(common, "image_grid", image_grid)
         patch.setattr(common, "show", keep)
         patch.setattr(keras.Sequential, "train_on_batch", train_on_batch)
-        flags = ("--smoke", "--head", "pooled")
-        watched = run_here(22, *flags, out=tmp_path_factory.mktemp("watched"))
-    vars(watched).update(seen)
-    return watched
+        run = run_here(22, *SMOKE, out=tmp_path_factory.mktemp("lesson 22"))
+    vars(run).update(seen)
+    return run
 
 
 def pooled(xs):
@@ -70,7 +66,8 @@ def statement(start):
     return found[-1]
 
 
-def test_a_smoke_run_is_whole(run):
+def test_a_smoke_run_is_whole(smoke):
+    run = smoke(22)
     assert_whole(run)
     assert run.results["figures"] == ["lengths.png", "channels.png", "eval.png", "held_out.png"]
     assert "\nNet built, weights: random\n" in run.printed
@@ -90,10 +87,13 @@ def test_the_settings_are_those_of_the_notes():
     assert ast.unparse(options["data"]) == "str(CAT_TIGER / 'train')"
 
 
-def test_smoke_takes_few_pictures_and_steps(run):
-    settings = run.results["settings"]
-    assert (settings["steps"], settings["pictures"], settings["weights"]) == (11, 2, "random")
-    assert run.variables["VGG16"] == common.DATA / "vgg16_notop.weights.h5"
+def test_smoke_takes_few_pictures_and_steps(smoke):
+    settings = smoke(22).results["settings"]
+    assert (settings["steps"], settings["pictures"], settings["weights"]) == (11, 1, "random")
+    assert smoke(22).variables["VGG16"] == common.DATA / "vgg16_notop.weights.h5"
+    assert len(smoke(22).variables["xs"]) == len(smoke(22).variables["new_xs"]) == 2
+    assert smoke(22).variables["net"].layers[0].name.startswith("global_average_pooling2d")
+    assert (smoke(22).folder / "pooled_head.weights.h5").exists()
 
 
 def test_the_pictures_are_those_of_the_folders(run):
@@ -134,9 +134,10 @@ def test_the_lengths_are_drawn_as_in_the_notes(run):
 
 def test_no_length_is_below_20_or_10(run, monkeypatch):
     monkeypatch.setattr(np.random, "randn", lambda *shape: np.full(shape, -5.0))
+    monkeypatch.setattr(run.variables["cfg"], "pictures", 4)
     xs, ys, n = run.variables["load_data"](PICTURES / "test")
-    assert xs.shape == (4, 224, 224, 3) and n == 2
-    assert ys.tolist() == [[20], [20], [10], [10]]
+    assert xs.shape == (6, 224, 224, 3) and n == 2
+    assert ys.tolist() == [[20], [20], [10], [10], [10], [10]]
 
 
 def test_every_layer_has_its_two_names(run):
@@ -195,30 +196,30 @@ def test_the_train_loss_is_printed_every_ten_steps(run):
     assert all(float(line.partition(": ")[2]) > 0 for line in lines)
 
 
-def test_every_net_learns_in_the_same_way_from_its_own_pictures(watched):
+def test_every_net_learns_in_the_same_way_from_its_own_pictures(run):
     """11 steps of six pictures, each with its own length: VGG16's view of the training pictures;
     the pixels of the same pictures; VGG16's view of all of them."""
-    v = watched.variables
+    v = run.variables
     all_ys = np.concatenate([v["ys"], v["new_ys"]])
     parts = [
         (v["pool5"], all_ys[:4]),
         (pooled(v["xs"]), all_ys[:4]),
         (np.concatenate([v["pool5"], v["new_pool5"]]), all_ys),
     ]
-    assert len(watched.steps) == 33
-    for i, (x, y) in enumerate(watched.steps):
+    assert len(run.steps) == 33
+    for i, (x, y) in enumerate(run.steps):
         of_part, ys = parts[i // 11]
         assert len(x) == 6 and y.shape == (6, 1)
         rows = [int(np.flatnonzero(ys[:, 0] == length)[0]) for length in y[:, 0]]
         assert np.allclose(x, of_part[rows], 1e-4, 1e-6)
-    drawn = np.concatenate([y for x, y in watched.steps[:11]])
+    drawn = np.concatenate([y for x, y in run.steps[:11]])
     assert len(np.unique(drawn)) == 4, "every picture has its turn"
-    assert len(np.unique(np.concatenate([y for x, y in watched.steps[22:]]))) == 8
+    assert len(np.unique(np.concatenate([y for x, y in run.steps[22:]]))) == 8
 
 
-def test_what_the_figures_show(watched):
-    v = watched.variables
-    (channels, columns), options = watched.grids[0]
+def test_what_the_figures_show(run):
+    v = run.variables
+    (channels, columns), options = run.grids[0]
     assert columns == 6 and options["rows"] == ["conv1_2", "conv3_3", "conv5_3"]
     bgr = (v["xs"][:1, ..., ::-1] * 255 - BGR_MEAN).astype(np.float32)
     for row, name in enumerate(["block1_conv2", "block3_conv3", "block5_conv3"]):
@@ -228,14 +229,14 @@ def test_what_the_figures_show(watched):
         assert [c.shape for c in shown] == [stage.shape[:2]] * 6
         assert [float(c.std()) for c in shown] == pytest.approx(busiest.tolist(), rel=1e-3)
 
-    (images, columns, titles), _ = watched.grids[1]  # the notes' two, the cat first
+    (images, columns, titles), _ = run.grids[1]  # the notes' two, the cat first
     assert columns == 2 and (images == v["xs"][[2, 0]]).all()
     assert len(titles) == 2
-    (images, columns, titles), _ = watched.grids[2]
+    (images, columns, titles), _ = run.grids[2]
     assert columns == 4 and (images == v["new_xs"]).all()
     assert titles == [f"Len: {length:.1f} cm" for length in v["lengths"]]
 
-    axes = watched.figures["lengths"].axes[0]
+    axes = run.figures["lengths"].axes[0]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["Tigers", "Cats"]
     for bars, lengths, bins in zip(axes.containers, (v["ys"][:2], v["ys"][2:]), (20, 10)):
         assert len(bars) == bins and sum(bar.get_height() for bar in bars) == 2
@@ -278,7 +279,7 @@ def test_what_was_saved_is_what_predict_asks(run, tmp_path, monkeypatch):
     out = shutil.copytree(run.folder.parent, tmp_path / "out")
     strange = shutil.copy(PICTURES / "train" / "kittycat" / "10.jpg", tmp_path / "我的 貓.jpg")
     files = [strange, PICTURES / "test" / "tiger" / "01.jpg"]
-    answer = run_here(22, "--smoke", "--predict", *files, out=out)
+    answer = run_here(22, *SMOKE, "--predict", *files, out=out)
     pool5 = run.variables["conv_layers"](np.concatenate([common.load_img(f) for f in files]))
     lengths = run.variables["net"].predict_on_batch(pool5)[:, 0]
     assert answer.printed.splitlines()[-2:] == [
@@ -297,7 +298,7 @@ def test_predict_with_a_fault_ends_with_one_line(run, tmp_path, monkeypatch, fau
     if fault == "no picture":
         picture = tmp_path / "text.jpg"
         picture.write_text("not a picture")
-    answer = run_here(22, "--smoke", "--predict", picture, out=out)
+    answer = run_here(22, *SMOKE, "--predict", picture, out=out)
     about = "text.jpg" if fault == "no picture" else "notes_head.weights.h5 is missing"
     assert about in answer.trouble and "\n" not in answer.trouble
 
@@ -310,7 +311,7 @@ def test_a_folder_and_weights_of_ones_own(tmp_path):
         (mine / name).mkdir(parents=True)
     shutil.copy(PICTURES / "test" / "kittycat" / "01.jpg", mine / "kittycat")
     weights = tmp_path / "my.weights.h5"
-    flags = (22, "--smoke", "--data", mine, "--weights", weights)
+    flags = (22, "--smoke", "--pictures", 2, "--data", mine, "--weights", weights)
     answer = run_here(*flags, out=tmp_path)
     assert "tiger holds no picture" in answer.trouble and "\n" not in answer.trouble
 
