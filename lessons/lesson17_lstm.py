@@ -158,7 +158,7 @@ units = f[:, 0].mean(axis=0).argsort()
 
 fig, axes = plt.subplots(2, 3, figsize=(6.6, 4.8), layout="constrained", sharey=True)
 axes[0, 0].imshow(test_xs[0], cmap="gray_r", aspect="auto")
-axes[0, 0].set_title(f"a {test_ys[0]}, read downwards")
+axes[0, 0].set_title(f"a {test_ys[0]}, row by row")
 titles = ["f before training", "forget gate f", "input gate i", "output gate o", "main plot c"]
 for ax, title, values in zip(axes.flat[1:], titles, [f_untrained, f, i, o, np.tanh(c)]):
     image = ax.imshow(values[:, 0, units], vmin=-1, vmax=1, cmap="PuOr", aspect="auto")

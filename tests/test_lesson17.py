@@ -178,7 +178,7 @@ def test_the_figure_shows_the_gates_of_the_first_test_image(here):
     assert sorted(units) == list(range(128)) and (np.diff(keeps) >= 0).all()
     digit, *panels = here["axes"].flat
     assert (digit.images[0].get_array() == here["test_xs"][0]).all()
-    assert digit.get_title() == f"a {here['test_ys'][0]}, read downwards"
+    assert digit.get_title() == f"a {here['test_ys'][0]}, row by row"
     shown = {
         "f before training": here["f_untrained"],
         "forget gate f": here["f"],
