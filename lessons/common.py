@@ -1,6 +1,7 @@
 """What every lesson needs and no lesson is about: settings, data, figures, the report."""
 
 import argparse
+import builtins
 import hashlib
 import io
 import json
@@ -55,7 +56,7 @@ def settings(doc, *, lesson, smoke, **defaults):
     parser.add_argument("--smoke", action="store_true", help="the whole path, in seconds")
     parser.add_argument("--show", action="store_true", help="open a window for every figure")
     parser.add_argument("--out", type=Path, default=DATA.parent / "outputs", help="a folder")
-    by_hand = "ipykernel" in sys.modules or hasattr(sys, "ps1")
+    by_hand = hasattr(builtins, "__IPYTHON__") or hasattr(sys, "ps1")  # cell by cell
     flags = shlex.split(os.environ.get("LESSON_ARGS", "")) if by_hand else sys.argv[1:]
     if parser.parse_args(flags).smoke:
         parser.set_defaults(**smoke)
@@ -73,7 +74,7 @@ def settings(doc, *, lesson, smoke, **defaults):
         (cfg.folder / ".writable").unlink()
     except OSError as error:
         raise Trouble(f"cannot write {cfg.folder} ({error.strerror}); see --out") from None
-    title = doc.partition("\n")[0] if str(doc).startswith("Lesson") else f"Lesson {lesson}: "
+    title = doc.partition("\n")[0] if str(doc).startswith("Lesson") else f"Lesson {lesson}"
     print(title)
     _lesson.cfg, _lesson.shown, _lesson.began = cfg, cfg.show or by_hand, time.monotonic()
     _lesson.results = dict(lesson=lesson, title=title.partition(": ")[2], settings=chosen)
@@ -167,7 +168,9 @@ def load_data(folder, at_most=400):
     Prints what it leaves out; raises Trouble where a class has no picture."""
     imgs = {"tiger": {}, "kittycat": {}}
     for kind in imgs:
-        for path in sorted(Path(folder, kind).glob("[!.]*"))[:at_most]:
+        for path in sorted(Path(folder, kind).glob("[!.]*")):
+            if len(imgs[kind]) == at_most:
+                break
             try:
                 imgs[kind][path.name] = load_img(path)
             except Trouble as trouble:
@@ -177,12 +180,14 @@ def load_data(folder, at_most=400):
     return imgs
 
 
-def curve(lines, **axes):
-    """A figure with `lines`, {label: (x, y)}, crosses where the label says "notes"; `axes` is
-    what `ax.set` takes, such as `xlabel`."""
+def curve(lines, dots=None, **axes):
+    """A figure with `lines`, {label: (x, y)}, and grey `dots` of the same form, such as the notes'
+    figures or the data; `axes` is what `ax.set` takes, such as `xlabel`."""
     fig, ax = plt.subplots(figsize=(6.6, 3.6))
+    for label, (x, y) in (dots or {}).items():
+        ax.scatter(x, y, s=12, color="0.6", label=label)
     for label, (x, y) in lines.items():
-        ax.plot(x, y, "x" if "notes" in label else ".-", label=label)
+        ax.plot(x, y, ".-", label=label)
     ax.set(**axes)
     ax.grid(alpha=0.3)
     ax.legend()
@@ -222,7 +227,7 @@ def table(rows):
     """The lines of a report: *quantity | in the notes | here | holds*."""
     lines = [f"{'quantity':44}{'in the notes':>13}{'here':>13}  holds"]
     for name, *values, holds in rows:
-        notes, here = (f"{v:.4g}" if isinstance(v, float) else str(v) for v in values)
+        notes, here = (v if isinstance(v, str) else f"{v:.4g}" for v in values)
         verdict = {True: "yes", False: "NO", None: ""}[holds]
         lines.append(f"{name:44}{notes:>13}{here:>13}  {verdict}".rstrip())
     return lines

@@ -90,7 +90,7 @@ def test_seed_and_dtype_take_effect(monkeypatch, tmp_path):
 def test_without_a_docstring_the_folder_is_still_the_lessons(monkeypatch, tmp_path, capsys):
     for doc in (None, "", "Automatically created module for IPython interactive environment"):
         assert settings(monkeypatch, tmp_path, doc=doc).folder == tmp_path / "lesson99"
-        assert capsys.readouterr().out == "Lesson 99: \n"
+        assert capsys.readouterr().out == "Lesson 99\n"
 
 
 @pytest.mark.parametrize("number", LESSONS)
@@ -219,6 +219,7 @@ def test_load_data_names_what_it_leaves_out(tmp_path, capsys):
     left_out = capsys.readouterr().out.splitlines()
     assert len(left_out) == 1 and left_out[0].startswith("left out: ") and "b.png" in left_out[0]
     assert list(common.load_data(tmp_path, at_most=1)["kittycat"]) == ["a.png"]
+    assert list(common.load_data(tmp_path, at_most=2)["tiger"]) == ["a.png", "c.png"]
     for path in (tmp_path / "kittycat").iterdir():
         path.unlink()
     with pytest.raises(common.Trouble, match="kittycat holds no picture"):
@@ -229,14 +230,14 @@ def test_load_data_names_what_it_leaves_out(tmp_path, capsys):
 
 
 def test_curve_draws_what_it_is_given():
-    lines = {"here": ([0, 1], [2, 3]), "in the notes": ([0, 1], [4, 5])}
-    (ax,) = common.curve(lines, xlabel="step", yscale="log").axes
-    here, notes = ax.lines
-    assert here.get_ydata().tolist() == [2, 3] and notes.get_ydata().tolist() == [4, 5]
-    assert (here.get_marker(), notes.get_marker()) == (".", "x")
-    assert notes.get_linestyle() == "None"
+    lines, dots = {"here": ([0, 1], [2, 3])}, {"in the notes": ([0, 1], [4, 5])}
+    (ax,) = common.curve(lines, dots, xlabel="step", yscale="log").axes
+    (here,), (notes,) = ax.lines, ax.collections
+    assert here.get_ydata().tolist() == [2, 3] and here.get_linestyle() == "-"
+    assert notes.get_offsets().tolist() == [[0, 4], [1, 5]]
     assert (ax.get_xlabel(), ax.get_yscale()) == ("step", "log")
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == list(lines)
+    assert {text.get_text() for text in ax.get_legend().get_texts()} == {*lines, *dots}
+    assert not common.curve(lines).axes[0].collections
 
 
 def test_image_grid_puts_pictures_titles_and_rows_in_order():
