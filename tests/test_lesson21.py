@@ -131,11 +131,11 @@ def test_with_a_rate_of_1_b_jumps_between_two_values_and_a_arrives(run):
 
 def test_the_surface_is_the_cost_of_every_pair(run):
     a3D, b3D, cost3D = (run.variables[name] for name in ("a3D", "b3D", "cost3D"))
-    axis = np.linspace(-2, 7, 91)
+    axis = np.linspace(-2, 7, 61)
     assert (a3D[0] == axis).all() and (b3D[:, 0] == axis).all()
-    assert a3D.shape == b3D.shape == cost3D.shape == (91, 91)
+    assert a3D.shape == b3D.shape == cost3D.shape == (61, 61)
     y = measured()[2]
-    for i, j in [(0, 0), (90, 0), (0, 90), (45, 32), (17, 60)]:
+    for i, j in [(0, 0), (60, 0), (0, 60), (45, 32), (17, 50)]:
         cost = np.mean((y - network(axis[j], axis[i])[0]) ** 2)
         assert cost3D[i, j] == pytest.approx(cost, rel=1e-4)
 
@@ -202,6 +202,7 @@ def test_the_figures_show_these_descents(drawn, expected):
     assert [f"{name}.png" for name in drawn.figures] == FIGURES
     paths = dict(expected["paths"])
     paths["from [0.0, 2.0]"] = descend(network, measured()[2], (0, 2), 0.1)
+    y_of = dict(zip(("line", "formula", "network"), measured()))
     shown = {"line": {"LR = 0.1": expected["small"], "LR = 1": expected["large"]}}
     shown |= {"formula": {"LR = 0.1": expected["tuned"]}, "network": paths}
     for name, wanted in shown.items():
@@ -209,11 +210,16 @@ def test_the_figures_show_these_descents(drawn, expected):
         assert [line.get_label() for line in ax.lines] == list(wanted)
         for line_, path in zip(ax.lines, wanted.values()):
             assert np.array(line_.get_data_3d()) == pytest.approx(path, abs=5e-5)
+            assert (line_.get_marker(), line_.get_markevery()) == ("o", [0])  # at the start
         assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_zlabel()) == ("a", "b", "cost")
         assert ax.get_legend() is not None
-        *fits, data = drawn.figures[f"{name}_fit"].axes[0].lines
-        assert len(data.get_xdata()) == 200 and data.get_marker() == "x"
-        for fit, (label, path) in zip(fits, wanted.items(), strict=True):
+        fits = drawn.figures[f"{name}_fit"].axes[0]
+        (data,) = fits.collections
+        assert np.array(data.get_offsets()).T == pytest.approx(np.array([x, y_of[name]]), abs=1e-6)
+        assert fits.get_legend().get_texts()[0].get_text() == data.get_label() == "data"
+        legend, picture = fits.get_legend().get_window_extent(), fits.get_window_extent()
+        assert legend.y0 > picture.y1  # it covers no curve
+        for fit, (label, path) in zip(fits.lines, wanted.items(), strict=True):
             y_fun = drawn.run.variables[name]
             assert fit.get_label() == label
             assert fit.get_ydata() == pytest.approx(np.array(y_fun(*path[:2, -1])), abs=1e-3)
