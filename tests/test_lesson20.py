@@ -30,7 +30,7 @@ def net_of(here, k):
     """Net k of the lesson, after its training, alone."""
     import keras
 
-    return keras.Model(here["xs"], here["predictions"][k])
+    return keras.Model(here["xs"], here["columns"][k])
 
 
 def fresh_net(here, k):
@@ -80,7 +80,7 @@ def test_a_smoke_run_is_whole(run):
     assert_whole(run)
     figures = ["data", "before_after", "layers_tanh", "layers_relu", "cost", "test"]
     assert run.results["figures"] == [f"{name}.png" for name in figures]
-    assert "\ntanh without BN: [0.1  0.96] and with BN: [-0.76  0.76]\n" in run.printed
+    assert "\ntanh with BN: [-0.76  0.76]\n" in run.printed
 
 
 def test_the_settings_are_those_of_the_notes(defaults):
@@ -90,8 +90,9 @@ def test_the_settings_are_those_of_the_notes(defaults):
 
 
 def test_the_formula_is_that_of_the_notes_and_of_keras(here):
-    assert here["x"].tolist() == [[1], [20]] and (here["W"], here["b"]) == (0.1, 0)
+    assert here["x"].tolist() == [[1], [20]]
     assert here["Wx_plus_b"] == pytest.approx(np.array([[0.1], [2]]))
+    assert [here["tanh_1"], here["tanh_20"]] == pytest.approx([0.1, 0.96], abs=0.005)
     assert here["mean"] == pytest.approx([1.05]) and here["var"] == pytest.approx([0.9025])
     assert (here["scale"], here["shift"]) == (1, 0)
     expected = np.array([[-0.95], [0.95]]) / 0.9035**0.5
@@ -142,14 +143,13 @@ def test_both_nets_start_alike_and_as_in_the_notes(here, activation):
     assert all((layer.get_weights()[1] == np.float32(0.1)).all() for layer, _ in pairs)
 
 
-def test_built_net_has_tanh_unless_told_otherwise(here):
+def test_built_net_gives_values_before_and_after_and_a_prediction(here):
     import keras
 
-    xs = keras.Input((1,))
-    before, layers_inputs, prediction = here["built_net"](xs, True)
-    assert len(before) == len(layers_inputs) == 8 and prediction.shape == (None, 1)
-    functions = layers_of(keras.Model(xs, prediction), "Activation")
-    assert functions[0].activation.__name__ == "tanh"
+    before, layers_inputs, prediction = here["built_net"](keras.Input((1,)), True, "tanh")
+    for values in (before, layers_inputs):
+        assert [value.shape for value in values] == [(None, 1), *7 * [(None, 30)]]
+    assert prediction.shape == (None, 1)
 
 
 def test_keras_normalizes_as_the_notes(here):
@@ -172,16 +172,18 @@ def test_keras_normalizes_as_the_notes(here):
 def test_a_look_shows_what_the_formulas_say_and_changes_nothing(here, k):
     weights = [weight.numpy() for weight in here["net"].weights]
     x = here["x_data"][:500]
-    inside, prediction = here["look"](x)
+    answers, inside = here["look"](x)
     for weight, old in zip(here["net"].get_weights(), weights):
         assert np.array_equal(weight, old, equal_nan=True)
     *expected, expected_prediction = by_hand(net_of(here, k), NAMES[k].split(",")[0], x)
-    for seen, hand in zip(inside[k], expected):
+    assert set(inside) == {f"{name}, {when}" for name in NAMES for when in ("before", "after")}
+    for when, hand in zip(("before", "after"), expected):
+        seen = inside[f"{NAMES[k]}, {when}"]
         assert len(seen) == len(hand) == 8
         for values, same in zip(seen, hand):
             np.testing.assert_allclose(values, same, atol=2e-2)
-    assert prediction.shape == (500, 4)
-    np.testing.assert_allclose(prediction[:, k : k + 1], expected_prediction, atol=5e-2)
+    assert answers.shape == (500, 4)
+    np.testing.assert_allclose(answers[:, k : k + 1], expected_prediction, atol=5e-2)
 
 
 def test_the_looks_come_every_50_steps_and_the_first_before_training(here):
@@ -189,14 +191,14 @@ def test_the_looks_come_every_50_steps_and_the_first_before_training(here):
     x = here["x_data"]
     for k in range(4):
         before, layers_inputs, _ = by_hand(fresh_net(here, k), NAMES[k].split(",")[0], x)
-        for seen, hand in zip(here["seen"][0][k], (before, layers_inputs)):
-            for values, same in zip(seen, hand):
+        for when, hand in (("before", before), ("after", layers_inputs)):
+            for values, same in zip(here["seen"][0][f"{NAMES[k]}, {when}"], hand):
                 np.testing.assert_allclose(values, same, atol=np.abs(same).max() / 100)
-    inside, prediction = here["look"](x)
+    _, inside = here["look"](x)
     for k in (0, 1, 3):
-        assert (here["seen"][60][k][1][7].numpy() == inside[k][1][7].numpy()).all()
-        assert (here["seen"][50][k][1][7].numpy() != inside[k][1][7].numpy()).any()
-    assert np.array_equal(here["prediction"], prediction, equal_nan=True)
+        last = inside[f"{NAMES[k]}, after"][7].numpy()
+        assert (here["seen"][60][f"{NAMES[k]}, after"][7].numpy() == last).all()
+        assert (here["seen"][50][f"{NAMES[k]}, after"][7].numpy() != last).any()
 
 
 @pytest.mark.parametrize("k", [0, 1, 3])
@@ -235,7 +237,7 @@ def test_relu_without_normalization_is_lost(here):
     growth = [later.std() / earlier.std() for earlier, later in zip(inputs[1:], inputs[2:])]
     assert 3 < np.mean(growth) < 5.5
     assert not np.isfinite(np.transpose(here["cost_his"])[2]).any()
-    assert not np.isfinite(here["seen"][50][2][0][7]).any()
+    assert not np.isfinite(here["seen"][50]["relu, no BN, before"][7]).any()
 
 
 def test_optimizer_and_cost_are_those_of_the_notes(here):
@@ -254,23 +256,23 @@ def test_the_histograms_show_what_their_labels_say(here):
         for ax in fig.axes:
             axes[name, ax.get_ylabel()] = ax
     expected = {}
-    for k, name in enumerate(NAMES):
-        activation, norm = name.split(", ")
-        expected["before_after", f"{name}\nbefore\n-5 … 5"] = seen[50][k][0], 5
-        expected["before_after", f"{name}\nafter\n-1 … 1"] = seen[50][k][1], 1
+    for name in NAMES:
+        for when, high in (("before", 5), ("after", 1)):
+            label = f"step 50\n{name}, {when}\n{-high} … {high}"
+            expected["before_after", label] = seen[50][f"{name}, {when}"], high
         for step in (0, 50, 60):
-            strip = f"layers_{activation}", f"step {step}, {norm}\n-1 … 1"
-            expected[strip] = seen[step][k][1], 1
+            strip = f"layers_{name[:4]}", f"step {step}\n{name}, after\n-1 … 1"
+            expected[strip] = seen[step][f"{name}, after"], 1
     assert axes.keys() == expected.keys()
     for strip, (inputs, high) in expected.items():
-        finite = [values for values in inputs if np.isfinite(values).all()]
         drawn = axes[strip].patches
-        assert len(drawn) == len(finite)
-        assert [text.get_text() for text in axes[strip].texts] == ["nan"] * (8 - len(finite))
-        for i, (stairs, values) in enumerate(zip(drawn, finite)):
+        assert len(drawn) == len(inputs) == 8
+        for i, (stairs, values) in enumerate(zip(drawn, inputs)):
             low, top = (-high, high) if i else (-7, 10)
-            counts = np.histogram(np.clip(values, low, top), bins=15, range=(low, top))[0]
-            assert stairs.get_data().values == pytest.approx(counts / counts.max())
+            values = np.clip(values, low, top)
+            counts = np.histogram(values[np.isfinite(values)], bins=15, range=(low, top))[0]
+            assert stairs.get_data().values == pytest.approx(counts / max(1, counts.max()))
+            assert stairs.get_data().edges[[0, -1]] == pytest.approx([i + 0.1, i + 0.9])
     ticks = [tick.get_text() for tick in shown["layers_relu"].axes[-1].get_xticklabels()]
     assert ticks == ["-7 … 10", *[f"layer {i}" for i in range(1, 8)]]
 
@@ -278,53 +280,55 @@ def test_the_histograms_show_what_their_labels_say(here):
 def test_the_curves_are_the_costs_and_the_test(here):
     curves = []
 
-    def curve(lines, **axes):
-        curves.append((lines, axes))
-        return here["plt"].figure()
+    def curve(lines, dots=None, **axes):
+        curves.append((lines, dots, axes))
 
     stand_in = SimpleNamespace(curve=curve, show=lambda fig, name: None)
-    code = re.split(r"^# %%", LESSONS[20].read_text("utf-8"), flags=re.M)
-    code = next(cell for cell in code if "common.curve" in cell).partition("\n")[2]
-    here["plt"].figure().add_subplot()
-    figure = SimpleNamespace(axes=[SimpleNamespace(scatter=lambda *data, **options: None)])
-    stand_in.curve = lambda lines, **axes: curve(lines, **axes) and figure
+    cells = re.split(r"^# %%", LESSONS[20].read_text("utf-8"), flags=re.M)
+    code = next(cell for cell in cells if "x_test" in cell).partition("\n")[2]
     exec(code, here | {"common": stand_in})
-    (costs, cost_axes), (tests, _) = curves
+    (costs, _, cost_axes), (tests, dots, _) = curves
 
-    assert list(costs) == [*NAMES[:2], "relu, no BN: not finite", "relu, BN"]
+    assert list(costs) == NAMES
     for (steps, history), expected in zip(costs.values(), np.transpose(here["cost_his"])):
         assert list(steps) == list(range(0, 60, 5))
         assert np.array_equal(history, expected, equal_nan=True)
     assert cost_axes["ylim"][0] == 0
 
-    x, net = np.sort(here["x_data"], axis=0), net_of(here, 1)
-    x_own, own = tests["own statistics, all points"]
-    assert (np.ravel(x_own) == x[:, 0]).all()
-    assert own == pytest.approx(by_hand(net, "tanh", x)[2][:, 0], abs=2e-2)
-    x_moving, moving = tests["moving averages"]
-    assert (np.ravel(x_moving) == x[:, 0]).all()
-    assert moving == pytest.approx(by_hand(net, "tanh", x, moving=True)[2][:, 0], abs=2e-2)
-    assert np.abs(moving - own).max() > 0.5, "they are not the same"
-    x_alone, alone = tests["own statistics, each point alone"]
-    assert (np.ravel(x_alone) == x[::277, 0]).all() and len(alone) == 10
-    assert alone == pytest.approx(by_hand(net, "tanh", x[:1])[2][0, 0], abs=1e-2)
+    net, x = net_of(here, 1), here["x_test"]
+    assert x.shape == (100, 1) and x[:, 0] == pytest.approx(np.linspace(-7, 10, 100))
+    assert list(tests) == ["all points together", "moving averages", "each point alone"]
+    (x_own, own), (x_moving, moving), (x_alone, alone) = tests.values()
+    assert all((at == x).all() for at in (x_own, x_moving, x_alone))
+    assert own.numpy() == pytest.approx(by_hand(net, "tanh", x)[2][:, 0], abs=2e-2)
+    assert moving.numpy() == pytest.approx(by_hand(net, "tanh", x, moving=True)[2][:, 0], abs=2e-2)
+    assert np.abs(np.subtract(moving, own)).max() > 0.5, "they are not the same"
+    assert len(alone) == 100
+    assert np.array(alone) == pytest.approx(by_hand(net, "tanh", x[:1])[2][0, 0], abs=1e-2)
+    ((x_dots, y_dots),) = dots.values()
+    assert x_dots is here["x_data"] and y_dots is here["y_data"]
 
 
 def test_the_report_says_what_came_out(run, here):
     rows = report_again(20, here)
     costs = here["cost_his"][-1]
-    share = [np.mean([np.abs(v) > 0.96 for v in here["seen"][60][k][1][1:]]) for k in (0, 1)]
+    share = []
+    for name in NAMES[:2]:
+        outputs = here["seen"][60][f"{name}, after"][1:]
+        share.append(np.mean([np.abs(values) > 0.96 for values in outputs]))
     difference = np.abs(here["by_hand"] - here["by_keras"]).max()
+    nan = pytest.approx(np.nan, nan_ok=True)
     expected = {
-        "tanh(W x) for x = 1 and x = 20": ("[0.1 0.96]", "[0.1  0.96]", True),
+        "tanh(W x) for x = 1": (0.1, pytest.approx(np.tanh(0.1)), True),
+        "tanh(W x) for x = 20": (0.96, pytest.approx(np.tanh(2)), True),
         "BN, formula and Keras: largest difference": (0, pytest.approx(difference), True),
         "saturated: tanh, no BN": ("most", pytest.approx(share[0]), True),
         "saturated: tanh, BN": ("few", pytest.approx(share[1]), True),
         "tanh, no BN: last cost": ("-", costs[0], None),
         "tanh, BN: last cost, below that": ("lower", costs[1], True),
-        "relu, no BN: last cost, no error curve": ("not finite", "nan", True),
+        "relu, no BN: last cost, no error curve": ("not finite", nan, True),
         "relu, BN: last cost, below the first": ("lower", costs[3], True),
-        "points alone: range of ten answers": ("-", pytest.approx(0, abs=1e-3), True),
+        "points alone: range of the answers": ("-", pytest.approx(0, abs=1e-3), True),
     }
     assert rows == expected
     assert list(run.here) == list(expected)
@@ -338,22 +342,20 @@ def test_every_claim_can_fail(here):
         return next(holds for name, holds in verdicts(**others).items() if part in name)
 
     def costs(*last):
-        return [np.array([1200.0, 1200, np.inf, 1200]), np.array(last)]
+        return [np.array([1200.0, 1200, np.nan, 1200]), np.array(last)]
 
     nan, inf = np.nan, np.inf
-    assert claims("tanh, BN: last", cost_his=costs(200.0, 199.0, nan, 1)) is True
+    assert claims("tanh, BN: last", cost_his=costs(200.0, 199.0, nan, 1))
     for tanh, tanh_norm in ((200.0, 200.0), (200.0, nan), (nan, 200.0), (inf, 200.0)):
-        assert claims("tanh, BN: last", cost_his=costs(tanh, tanh_norm, nan, 1)) is False
-    assert claims("relu, no BN", cost_his=costs(2.0, 1.0, inf, 1)) == True  # noqa: E712
-    assert claims("relu, no BN", cost_his=costs(2.0, 1.0, 1e9, 1)) == False  # noqa: E712
-    row = report_again(20, here, cost_his=costs(2.0, 1.0, 920.04, 1))
-    assert row["relu, no BN: last cost, no error curve"] == ("not finite", "920", False)
+        assert not claims("tanh, BN: last", cost_his=costs(tanh, tanh_norm, nan, 1))
+    assert claims("relu, no BN", cost_his=costs(2.0, 1.0, inf, 1))
+    assert not claims("relu, no BN", cost_his=costs(2.0, 1.0, 1e9, 1))
     assert claims("relu, BN", cost_his=costs(2.0, 1.0, nan, 1199.0))
     assert not claims("relu, BN", cost_his=costs(2.0, 1.0, nan, 1200.0))
     assert not claims("relu, BN", cost_his=costs(2.0, 1.0, nan, nan))
     assert claims("formula", by_keras=here["by_hand"] + 0.9e-6)
     assert not claims("formula", by_keras=here["by_hand"] + 1.1e-6)
-    assert not claims("tanh(W x)", example=np.array([0.1, 0.95]))
+    assert not claims("x = 1", tanh_1=0.106) and not claims("x = 20", tanh_20=0.954)
     assert claims("points alone", alone=np.array([0, 0.9e-3]))
     assert not claims("points alone", alone=np.array([0, 1.1e-3]))
     for part, share, holds in (
@@ -363,7 +365,8 @@ def test_every_claim_can_fail(here):
         ("tanh, BN", 0.52, False),
     ):
         values = np.where(np.arange(100) < 100 * share, -0.965, 0.955)[:, np.newaxis]
-        seen = {60: 4 * [(None, [np.full((100, 1), 5.0)] + 7 * [values])]}
+        layers_inputs = [np.full((100, 1), 5.0), *7 * [values]]
+        seen = {60: {f"{name}, after": layers_inputs for name in NAMES}}
         assert claims(f"saturated: {part}", seen=seen) == holds
 
 
