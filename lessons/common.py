@@ -190,7 +190,7 @@ def curve(lines, dots=None, **axes):
         ax.plot(x, y, ".-", label=label)
     ax.set(**axes)
     ax.grid(alpha=0.3)
-    ax.legend()
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)  # above the picture
     return fig
 
 

@@ -89,7 +89,6 @@ def draw(y_fun, y, paths):
     ax.set(xlabel="a", ylabel="b", zlabel="cost")
     ax.legend(loc="upper right")
     fit = common.curve(fits, {"data": (x, y)}, xlabel="x", ylabel="y")
-    fit.axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4)  # above the picture
     common.show(fit, f"{y_fun.__name__}_fit")
     common.show(fig, y_fun.__name__)
     return cost3D

@@ -2,17 +2,22 @@
 notes print as code 1 is section 17 again; 784-256-128-256-784 with N(0, 1) weights, 10 epochs,
 gives their costs. Code 2, down to 2 numbers, 20 epochs, is theirs.
 
+The notes' figures are drawn where no screen is: digits over their reconstructions, and the plane.
+
 The last line is code 1's cost on the last batch of its last epoch, as the notes print it.
 """
 
 import sys
 
+import matplotlib.pyplot as plt
+import numpy as np
 import tensorflow as tf
 from input_data import read_data_sets
 
 v1 = tf.compat.v1
 if __name__ == "__main__":
     v1.disable_v2_behavior()
+plt.switch_backend("agg")
 SMOKE = __name__ != "__main__" or "--smoke" in sys.argv
 
 mnist = read_data_sets(one_hot=False)
@@ -53,5 +58,16 @@ for sizes, initial, last, epochs in (
         cost = tf.reduce_mean(tf.pow(X - y_pred, 2))
         optimizer = v1.train.AdamOptimizer(0.01).minimize(cost)
         sess, c = train(epochs)
-    sess.run(encoder_op, {X: mnist.test.images})
+    if epochs == 20:
+        encoder_result = sess.run(encoder_op, {X: mnist.test.images})
+        plt.scatter(encoder_result[:, 0], encoder_result[:, 1], c=mnist.test.labels)
+        plt.colorbar()
+    else:
+        fig, axes = plt.subplots(2, 10, figsize=(10, 2))
+        rebuilt = sess.run(y_pred, {X: mnist.test.images[:10]})
+        for i in range(10):
+            axes[0, i].imshow(np.reshape(mnist.test.images[i], (28, 28)))
+            axes[1, i].imshow(np.reshape(rebuilt[i], (28, 28)))
+    plt.gcf().canvas.draw()
+    plt.close()
 print(c)
