@@ -1,10 +1,6 @@
-"""Bring the READMEs up to date with the last `make lessons` and `make bench`.
-
-    python pages/readme.py            # results and picture from outputs/, then every README
-    python pages/readme.py --check    # change nothing; exit status 1 if a README is not up to date
-
-A number in a README stands between marks, `<!--15 seconds-->87<!---->`. The first names what is
-there: a lesson and a row of its report or its `seconds`, or an entry of pages/bench.json.
+"""Bring the READMEs up to date with the last `make lessons` and `make bench`; with --check, only
+say what is not. A number in a README stands between marks, `<!--15 seconds-->87<!---->`: the first
+names a lesson and a row of its report or its `seconds`, or an entry of pages/bench.json.
 README.zh-Hans.md is README.zh-Hant.md in Simplified characters.
 """
 
@@ -15,6 +11,7 @@ import sys
 from pathlib import Path
 
 import translations
+from PIL import Image, ImageDraw, ImageFont
 
 HERE = Path(__file__).resolve().parent
 ROOT, OUTPUTS = HERE.parent, HERE.parent / "outputs"
@@ -28,33 +25,26 @@ def collect():
     found = {}
     for number in range(15, 23):
         path = OUTPUTS / f"lesson{number}" / "results.json"
-        results = json.loads(path.read_text("utf-8")) if path.exists() else {"smoke": True}
-        if results["smoke"]:
+        found[str(number)] = json.loads(path.read_text("utf-8")) if path.exists() else None
+        if not found[str(number)] or found[str(number)]["smoke"]:
             raise SystemExit(f"{path} is missing, or of a smoke run: make lessons comes first")
-        found[str(number)] = results
     return found
 
 
-def overview(width=1660):
-    """Draw pages/overview.png out of the figures in outputs/, each with its lesson's number."""
-    from PIL import Image, ImageDraw, ImageFont
-
-    rows, above, font = [], 44, ImageFont.load_default(30)  # pixels
+def overview(width=1660, above=44):
+    """Draw pages/overview.png out of the figures in outputs/, each below its lesson's number."""
+    picture, font, top = Image.new("RGB", (width, 4000), "white"), ImageFont.load_default(30), 0
     for line in PICTURES:
-        names = line.split()
-        images = [Image.open(OUTPUTS / f"lesson{name}.png").convert("RGB") for name in names]
+        names, left = line.split(), 0
+        images = [Image.open(OUTPUTS / f"lesson{name}.png") for name in names]
         height = int(width / sum(image.width / image.height for image in images))
-        row, left = Image.new("RGB", (width, height + above), "white"), 0
         for name, image in zip(names, images):
             image = image.resize((image.width * height // image.height, height), Image.LANCZOS)
-            row.paste(image, (left, above))
-            ImageDraw.Draw(row).text((left + 6, 4), name[:2], "black", font)
+            ImageDraw.Draw(picture).text((left + 6, top + 4), name[:2], "black", font)
+            picture.paste(image, (left, top + above))
             left += image.width
-        rows.append(row)
-    picture = Image.new("RGB", (width, sum(row.height for row in rows)), "white")
-    for i, row in enumerate(rows):
-        picture.paste(row, (0, sum(other.height for other in rows[:i])))
-    picture.save(HERE / "overview.png", optimize=True)
+        top += height + above
+    picture.crop((0, 0, width, top)).save(HERE / "overview.png", optimize=True)
 
 
 def figures(results, bench):

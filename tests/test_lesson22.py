@@ -9,8 +9,7 @@ import common
 import keras
 import numpy as np
 import pytest
-from keras.applications import vgg16
-from running import LESSONS, assert_not_blank, assert_one_line, assert_whole, run_here, run_lesson
+from running import LESSONS, assert_one_line, assert_whole, run_here, run_lesson
 from skimage.measure import block_reduce
 
 PICTURES = common.DATA / "cat_tiger"
@@ -22,8 +21,8 @@ NAMES = """conv1_1 conv1_2 pool1 conv2_1 conv2_2 pool2 conv3_1 conv3_2 conv3_3 p
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A smoke run with the notes' head and two pictures of each kind: besides what `run_here` gives
-    what went into its figures and its steps."""
+    """A smoke run with the notes' head, two pictures of each kind and two of the reader's: besides
+    what `run_here` gives, what went into its figures and its steps."""
     with pytest.MonkeyPatch.context() as patch:
         seen = {"grids": [], "figures": {}, "steps": []}
         grid, show, step = common.image_grid, common.show, keras.Sequential.train_on_batch
@@ -43,8 +42,11 @@ def run(tmp_path_factory):
         patch.setattr(common, "image_grid", image_grid)
         patch.setattr(common, "show", keep)
         patch.setattr(keras.Sequential, "train_on_batch", train_on_batch)
-        run = run_here(22, *SMOKE, out=tmp_path_factory.mktemp("lesson 22"))
-    vars(run).update(seen)
+        folder = tmp_path_factory.mktemp("lesson 22")
+        yours = [folder / "我的 貓.jpg", PICTURES / "test" / "tiger" / "01.jpg"]
+        shutil.copy(PICTURES / "train" / "kittycat" / "10.jpg", yours[0])
+        run = run_here(22, *SMOKE, "--predict", *yours, out=folder)
+    vars(run).update(seen, yours=yours)
     return run
 
 
@@ -93,7 +95,7 @@ def test_smoke_takes_few_pictures_and_steps(smoke):
     assert smoke(22).variables["VGG16"] == common.DATA / "vgg16_notop.weights.h5"
     assert len(smoke(22).variables["xs"]) == len(smoke(22).variables["new_xs"]) == 2
     assert smoke(22).variables["net"].layers[0].name.startswith("global_average_pooling2d")
-    assert (smoke(22).folder / "pooled_head.weights.h5").exists()
+    assert smoke(22).results["figures"][-1] == "held_out.png", "none of the reader's pictures"
 
 
 def test_the_pictures_are_those_of_the_folders(run):
@@ -135,8 +137,8 @@ def test_the_lengths_are_drawn_as_in_the_notes(run):
 def test_no_length_is_below_20_or_10(run, monkeypatch):
     monkeypatch.setattr(np.random, "randn", lambda *shape: np.full(shape, -5.0))
     monkeypatch.setattr(run.variables["cfg"], "pictures", 4)
-    xs, ys, n = run.variables["load_data"](PICTURES / "test")
-    assert xs.shape == (6, 224, 224, 3) and n == 2
+    xs, ys, tigers = run.variables["load_data"](PICTURES / "test")
+    assert xs.shape == (6, 224, 224, 3) and tigers == 2
     assert ys.tolist() == [[20], [20], [10], [10], [10], [10]]
 
 
@@ -263,7 +265,7 @@ def test_the_report_says_what_was_found(run):
 def test_every_claim_can_fail():
     def verdicts(right, control_right, error):
         names = dict(right=right, control_right=control_right, error=error)
-        names |= dict(lengths=np.arange(4.0), n=2)
+        names |= dict(lengths=np.arange(4.0), new_tigers=2)
         exec(compile(ast.Module([statement("rows = [")], []), "the report", "exec"), names)
         assert [row[3] for row in names["rows"][3:]] == [None, None]
         return [bool(row[3]) for row in names["rows"][:3]]
@@ -273,34 +275,37 @@ def test_every_claim_can_fail():
     assert verdicts(np.nan, np.nan, np.nan) == [False, False, False]
 
 
-def test_what_was_saved_is_what_predict_asks(run, tmp_path, monkeypatch):
-    """Two pictures of the reader's: the net of the last run, when all its learning was done."""
-    monkeypatch.setattr(vgg16, "VGG16", lambda **options: run.variables["vgg"])
-    out = shutil.copytree(run.folder.parent, tmp_path / "out")
-    strange = shutil.copy(PICTURES / "train" / "kittycat" / "10.jpg", tmp_path / "我的 貓.jpg")
-    files = [strange, PICTURES / "test" / "tiger" / "01.jpg"]
-    answer = run_here(22, *SMOKE, "--predict", *files, out=out)
-    pool5 = run.variables["conv_layers"](np.concatenate([common.load_img(f) for f in files]))
-    lengths = run.variables["net"].predict_on_batch(pool5)[:, 0]
-    assert answer.printed.splitlines()[-2:] == [
-        f"{length:6.1f} cm  {file}" for length, file in zip(lengths, files)
-    ]
-    assert_not_blank(out / "lesson22" / "predict.png")
-    assert answer.results == run.results, "results.json is still that of the run"
+def test_the_eval_asks_the_net_that_was_saved(run, tmp_path):
+    """The notes' restore: an empty frame gets the saved layers, after the first training."""
+    v = run.variables
+    saved = v["fc_layers"]((7, 7, 512))
+    saved.load_weights(run.folder / "head.weights.h5")
+    titles = [f"Len: {x:.1f} cm" for x in saved.predict_on_batch(v["pool5"][[2, 0]])[:, 0]]
+    assert run.grids[1][0][2] == titles
+    assert v["lengths"] == pytest.approx(saved.predict_on_batch(v["new_pool5"])[:, 0], rel=1e-4)
+    begun = v["fc_layers"]((7, 7, 512)).get_weights()[0]
+    assert saved.get_weights()[0].shape == begun.shape
+    for new, old in zip(v["net"].get_weights(), saved.get_weights()):
+        assert np.abs(new - old).max() > 0, "then it has learned on"
 
 
-@pytest.mark.parametrize("fault", ["no picture", "no head"])
-def test_predict_with_a_fault_ends_with_one_line(run, tmp_path, monkeypatch, fault):
-    monkeypatch.setattr(vgg16, "VGG16", lambda **options: run.variables["vgg"])
-    out, picture = tmp_path, PICTURES / "test" / "tiger" / "01.jpg"
-    if fault != "no head":
-        out = shutil.copytree(run.folder.parent, tmp_path / "out")
-    if fault == "no picture":
-        picture = tmp_path / "text.jpg"
-        picture.write_text("not a picture")
-    answer = run_here(22, *SMOKE, "--predict", picture, out=out)
-    about = "text.jpg" if fault == "no picture" else "notes_head.weights.h5 is missing"
-    assert about in answer.trouble and "\n" not in answer.trouble
+def test_predict_asks_the_net_that_learned_from_all(run):
+    xs = np.concatenate([common.load_img(path) for path in run.yours])
+    lengths = run.variables["net"].predict_on_batch(run.variables["conv_layers"](xs))[:, 0]
+    expected = [f"{length:6.1f} cm  {path}" for length, path in zip(lengths, run.yours)]
+    assert [line for line in run.printed.splitlines() if line.endswith(".jpg")] == expected
+    (images, columns, titles), _ = run.grids[3]
+    assert columns == 2 and (images == xs).all()
+    assert titles == [f"Len: {length:.1f} cm" for length in lengths]
+    assert run.results["figures"][-1] == "predict.png"
+
+
+def test_a_picture_that_is_none_ends_with_one_line(tmp_path):
+    picture = tmp_path / "text.jpg"
+    picture.write_text("not a picture")
+    answer = run_here(22, *SMOKE, "--predict", picture, out=tmp_path)
+    assert "text.jpg" in answer.trouble and "\n" not in answer.trouble
+    assert "train loss" not in answer.printed, "told before anything is learned"
 
 
 def test_a_folder_and_weights_of_ones_own(tmp_path):
