@@ -53,7 +53,7 @@ smoke: $(VENV)/lessons.stamp
 	$(PY) $(wildcard lessons/lesson$@_*.py) $(ARGS)
 
 pytest: $(VENV)/tests.stamp
-	$(PY) -m pytest -m "$(QUICK)" $(ARGS)
+	$(PY) -m pytest -m "$(QUICK)" -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test: $(VENV)/tests.stamp
 	$(PY) -m ruff check .

@@ -9,6 +9,12 @@ import pytest
 from running import LESSONS, ROOT, read_results, run_here  # puts lessons/ on the path
 
 
+def pytest_collection_modifyitems(items):
+    """The slowest files first, so that two workers come to their end together."""
+    slow = ["test_pages_browser.py", "test_bench.py"]
+    items.sort(key=lambda item: slow.index(item.path.name) if item.path.name in slow else 9)
+
+
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory):
     """smoke(15): a smoke run of lesson 15, see `run_here`; run once, whoever asks for it."""
