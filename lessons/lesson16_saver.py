@@ -158,8 +158,8 @@ for name, files, inside, use in table:
 # %% [markdown]
 # ## A power cut
 # `BackupAndRestore` saves after every epoch, and the next `fit` goes on from there: only the steps
-# of the unfinished epoch are lost. `double_checkpoint` also keeps the backup before, in case the
-# power fails during a save.
+# since then are lost, at most those of one epoch. `double_checkpoint` also keeps the backup before,
+# in case the power fails during a save.
 
 
 # %%
