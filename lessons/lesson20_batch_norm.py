@@ -159,7 +159,7 @@ _, seen[cfg.steps] = look(x_data)
 # the inputs of all layers, every 50 steps. Values outside a range are in its first or last bar; the
 # notes leave them out. Without BN most outputs of tanh are -1 or 1; with BN they fill the range.
 # The outputs of relu without BN grow about fourfold a layer. So the first cost is in the billions,
-# and the first step throws the weights out of reach: all is nan, and its strips stay empty.
+# and the first step throws the weights out of reach: all is nan, and its layers are empty.
 
 
 # %%
