@@ -390,7 +390,7 @@ for line in sys.stdin:
 class Server:
     def __init__(self):
         streams = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        command = [sys.executable, "-u", "-c", SERVER]
+        command = [sys.executable, "-c", SERVER]  # not -u, which writes a line in two pieces
         self.process = subprocess.Popen(command, text=True, bufsize=1, **streams)
 
     def start(self, what, folder):
@@ -399,7 +399,11 @@ class Server:
 
     def rest(self):
         """What it still said, up to its death."""
-        return [line.rstrip() for line in iter(self.process.stdout.readline, "dead\n")]
+        lines = []
+        while (line := self.process.stdout.readline()) != "dead\n":
+            assert line, "the server is gone"
+            lines.append(line.rstrip())
+        return lines
 
     def kill(self, what, folder, part):
         """Kill -9 after `part` of the fifth round; returns the last round it has told."""
