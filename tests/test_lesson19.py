@@ -193,7 +193,7 @@ def test_each_row_can_become_no(name, lesson):
         names |= dict(var3_reuse=other, var4_reuse=lesson["var4"])
     if name == "nets":
         names |= dict(in_steps=lesson["at_once"] + np.float32(1e-6))
-    wanted = ("rows = ", "for variable, ", "difference = ", "rows += ")
+    wanted = ("rows = ", "for variable, ", "for (variable, ", "difference = ", "rows += ")
     for statement in ast.parse(TEXT).body:
         if ast.unparse(statement).startswith(wanted):
             exec(ast.unparse(statement), names)

@@ -222,7 +222,9 @@ def test_the_figures_show_these_descents(drawn, expected):
         for fit, (label, path) in zip(fits.lines, wanted.items(), strict=True):
             y_fun = drawn.run.variables[name]
             assert fit.get_label() == label
-            assert fit.get_ydata() == pytest.approx(np.array(y_fun(*path[:2, -1])), abs=1e-3)
+            assert np.array(fit.get_ydata()) == pytest.approx(
+                np.array(y_fun(*path[:2, -1])), abs=1e-3
+            )
     ax, colorbar = drawn.figures["contours"].axes
     assert (ax.get_xlabel(), ax.get_ylabel(), colorbar.get_ylabel()) == ("a", "b", "cost")
     assert ax.get_xlim() == ax.get_ylim() == (-2, 7)
@@ -244,7 +246,7 @@ def test_a_malformed_start_is_one_line(start, tmp_path):
     assert run.trouble == f"--start takes pairs a,b such as 6,6; not {start!r}"
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "ignore::RuntimeWarning:mpl_toolkits")  # of old matplotlib
 def test_a_descent_that_diverges_is_reported_and_drawn(tmp_path):
     run = run_here(21, "--smoke", "--learning-rate", "1.5", "--start", "1e30,0", out=tmp_path)
     assert run.trouble is None and max(map(len, run.printed.splitlines()[:-1])) <= 80
