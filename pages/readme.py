@@ -54,7 +54,7 @@ def figures(results, bench):
     for number, lesson in results.items():
         found[f"{number} seconds"] = round(lesson["seconds"])
         found |= {f"{number} {row['name']}": row["here"] for row in lesson["results"]}
-    for row in bench["lessons"]:
+    for row in bench["lessons"] + bench["steps"]:
         found |= {f"bench {row['lesson']} {name}": value for name, value in row.items()}
     found |= {f"bench {name}": bench[name] for name in bench}
     found = {name: "–" if value is None else value for name, value in found.items()}

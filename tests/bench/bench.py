@@ -153,7 +153,8 @@ def training_step(number, turns=10, steps=None):
     row = {"lesson": number, "result": contest.RESULT[number]}
     for name, kind in (("here", "lesson"), ("tf1", "tf1"), ("torch", "torch")):
         row |= {f"{name}_ms": times.get(kind), name: results.get(kind)}
-    return row
+    torch = times.get("torch")
+    return row | {"step_ratio": torch and round(times["lesson"] / torch, 2)}
 
 
 def summary(lessons, steps):
