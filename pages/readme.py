@@ -77,7 +77,7 @@ def main(arguments=None):
         overview()
     results = json.loads((HERE / "results.json").read_text("utf-8"))
     path = HERE / "bench.json"  # make bench takes half an hour; there may be none
-    bench = json.loads(path.read_text("utf-8")) if path.exists() else {"lessons": []}
+    bench = json.loads(path.read_text("utf-8")) if path.exists() else {"lessons": [], "steps": []}
     texts = {}
     for name in ("README.md", "README.zh-Hant.md"):
         texts[name] = filled((ROOT / name).read_text("utf-8"), figures(results, bench))
