@@ -22,8 +22,8 @@ Where the notes slip:
   autoencoder's. Each is the cost of one batch, the last 256 images of an epoch. So are ours.
 - "Beyond PCA" is true of their net with 2 numbers (error 0.038 to 0.043, PCA's 0.058). With 128 it
   is not, after these 10 epochs: PCA's is 0.0044, the net's 0.050 to 0.062 (seeds 1 to 5).
-- "The same effect as an ordinary network": from the pixels a network reads 0.95 of the test digits,
-  from the 128 numbers 0.81 to 0.83 (seeds 1 to 5).
+- "The same effect as an ordinary network": from the pixels a network reads 0.94 of the test digits,
+  from the 128 numbers 0.75 to 0.81 (seeds 1 to 5).
 """
 
 # %%
@@ -38,7 +38,7 @@ cfg = common.settings(
     learning_rate=0.01,
     optimizer=("adam", "sgd"),
     dtype=("float32", "mixed_bfloat16"),
-    classifier_steps=500,
+    classifier_steps=300,
     smoke=dict(training_epochs=2, training_epochs_2=2, batch_size=2500, classifier_steps=10),
 )
 
@@ -81,8 +81,9 @@ def train(autoencoder, training_epochs):
     for epoch in range(training_epochs):
         for _ in range(total_batch):
             batch_xs, batch_ys = mnist.train.next_batch(cfg.batch_size)  # batch_ys is not used
-            autoencoder.reset_metrics()  # else old Keras answers with the mean of all batches
-            c = autoencoder.train_on_batch(batch_xs, batch_xs)
+            autoencoder.train_on_batch(batch_xs, batch_xs)
+        autoencoder.reset_metrics()  # else old Keras answers with the mean of all batches
+        c = autoencoder.test_on_batch(batch_xs, batch_xs)  # of the last batch, as in the notes
         print(f"Epoch: {epoch + 1:04} cost= {c:.9f}")
         costs.append(float(c))
     return costs
@@ -221,7 +222,7 @@ common.show(common.image_grid(pictures, 10, rows=names, vmin=0, vmax=1), "digits
 
 # %% [markdown]
 # ## In the notes, and here
-# With seeds 1 to 5 the costs stayed within 20 % of the notes'; the tolerance is 25 %. Rows without
+# With seeds 1 to 5 the costs stayed within 21 % of the notes'; the tolerance is 25 %. Rows without
 # a verdict are under "Where the notes slip".
 
 # %%
@@ -239,4 +240,4 @@ common.report(rows)
 # Predict first, then run. A tenth of the rate, `--learning-rate 0.001`: is 10 epochs enough? The
 # notes once had a wrong optimizer and do not say which: how far does `--optimizer sgd` come?
 #
-# Measured: after epoch 10 the cost is 0.076 and 0.440; with the defaults 0.049 (all seed 1).
+# Measured: after epoch 10 the cost is 0.076 and 0.440; with the defaults 0.048 (all seed 1).
