@@ -16,8 +16,9 @@ from PIL import Image, ImageDraw, ImageFont
 HERE = Path(__file__).resolve().parent
 ROOT, OUTPUTS = HERE.parent, HERE.parent / "outputs"
 # The figures in the picture, row by row; a row is as high as fits its width.
-PICTURES = ["15/wrong 17/gates 18/grid", "16/power_cut 20/before_after 21/contours"]
-PICTURES += ["19/shared_cell 22/eval"]
+PICTURES = (
+    "15/wrong 17/gates 18/grid|16/power_cut 20/before_after 21/contours|19/shared_cell 22/eval"
+)
 
 
 def collect():
@@ -34,7 +35,7 @@ def collect():
 def overview(width=1660, above=44):
     """Draw pages/overview.png out of the figures in outputs/, each below its lesson's number."""
     picture, font, top = Image.new("RGB", (width, 4000), "white"), ImageFont.load_default(30), 0
-    for line in PICTURES:
+    for line in PICTURES.split("|"):
         names, left = line.split(), 0
         images = [Image.open(OUTPUTS / f"lesson{name}.png") for name in names]
         height = int(width / sum(image.width / image.height for image in images))
@@ -76,11 +77,9 @@ def main(arguments=None):
         (HERE / "results.json").write_text(results, "utf-8")
         overview()
     results = json.loads((HERE / "results.json").read_text("utf-8"))
-    path = HERE / "bench.json"  # make bench takes half an hour; there may be none
-    bench = json.loads(path.read_text("utf-8")) if path.exists() else {"lessons": [], "steps": []}
-    texts = {}
-    for name in ("README.md", "README.zh-Hant.md"):
-        texts[name] = filled((ROOT / name).read_text("utf-8"), figures(results, bench))
+    numbers = figures(results, json.loads((HERE / "bench.json").read_text("utf-8")))
+    names = ["README.md", "README.zh-Hant.md"]
+    texts = {name: filled((ROOT / name).read_text("utf-8"), numbers) for name in names}
     texts["README.zh-Hans.md"] = translations.simplified(texts["README.zh-Hant.md"])
     stale = [name for name in texts if (ROOT / name).read_text("utf-8") != texts[name]]
     for name in [] if check else stale:
