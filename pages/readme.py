@@ -16,9 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 HERE = Path(__file__).resolve().parent
 ROOT, OUTPUTS = HERE.parent, HERE.parent / "outputs"
 # The figures in the picture, row by row; a row is as high as fits its width.
-PICTURES = (
-    "15/wrong 17/gates 18/grid|16/power_cut 20/before_after 21/contours|19/shared_cell 22/eval"
-)
+ROWS = "15/wrong 17/gates 18/grid|16/power_cut 20/before_after 21/contours|19/shared_cell 22/eval"
 
 
 def collect():
@@ -35,7 +33,7 @@ def collect():
 def overview(width=1660, above=44):
     """Draw pages/overview.png out of the figures in outputs/, each below its lesson's number."""
     picture, font, top = Image.new("RGB", (width, 4000), "white"), ImageFont.load_default(30), 0
-    for line in PICTURES.split("|"):
+    for line in ROWS.split("|"):
         names, left = line.split(), 0
         images = [Image.open(OUTPUTS / f"lesson{name}.png") for name in names]
         height = int(width / sum(image.width / image.height for image in images))
