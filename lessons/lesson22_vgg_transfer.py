@@ -208,6 +208,6 @@ common.report(rows)
 # Predict first, then run. `--head pooled` gives `fc6` the means of the 512 channels instead of
 # 25,088 numbers: what is gained, what lost? And is `--learning-rate 0.0001` too slow?
 #
-# Measured: pooled, a run takes two thirds of the time, and ranks all pairs right in 7 of seeds 1 to
-# 10, 3 in 4 at worst; `flatten` does so in all. At 0.0001 the mean error is 11, 10 and 15 cm in
+# Measured: pooled, a run takes three quarters of the time; it ranks all pairs right in 7 of seeds 1
+# to 10, 3 in 4 at worst; `flatten` does so in all. At 0.0001 the mean error is 11, 10 and 15 cm in
 # seeds 1 to 3, not 17, 12 and 16.
