@@ -59,7 +59,7 @@ def settings(doc, *, lesson, smoke, **defaults):
     by_hand = hasattr(builtins, "__IPYTHON__") or hasattr(sys, "ps1")  # cell by cell
     flags = shlex.split(os.environ.get("LESSON_ARGS", "")) if by_hand else sys.argv[1:]
     if parser.parse_args(flags).smoke:
-        parser.set_defaults(**smoke)
+        parser.set_defaults(**smoke, out=DATA.parent / "outputs" / "smoke")  # nothing is lost
     cfg = parser.parse_args(flags)
     chosen = {name: getattr(cfg, name) for name in [*defaults, "seed"]}
     for name, value in chosen.items():
@@ -200,7 +200,7 @@ def image_grid(images, columns, titles=(), rows=(), cmap="gray_r", **limits):
     each picture has its own darkest and brightest."""
     n_rows = -(-len(images) // columns)
     width = 6.6 / (columns + 1.2 * bool(rows))  # inches
-    size = (6.6, n_rows * (width + 0.33 * bool(titles)))
+    size = (6.6, n_rows * (width + 0.33 * bool(titles) + 0.05))
     fig, axes = plt.subplots(n_rows, columns, figsize=size, squeeze=False, layout="constrained")
     fig.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
     for ax in axes.flat:

@@ -27,7 +27,8 @@ Where the notes slip:
 # %%
 import common
 
-VGG16, CAT_TIGER = common.DATA / "vgg16_notop.weights.h5", common.DATA / "cat_tiger"
+CAT_TIGER = common.DATA / "cat_tiger"
+VGG16, FETCH = common.DATA / "vgg16_notop.weights.h5", common.DATA / "fetch_vgg16.py"
 cfg = common.settings(
     __doc__,
     lesson=22,
@@ -36,8 +37,8 @@ cfg = common.settings(
     learning_rate=0.001,
     head=("notes", "pooled"),
     dtype=("float32", "mixed_bfloat16"),
-    weights=str(VGG16),  # or another file, or imagenet: Keras's own download
-    data=str(CAT_TIGER / "train"),
+    weights="vgg16",  # or a file, or imagenet: Keras's own download
+    data="",  # another folder than ours
     pictures=400,  # of each kind at most
     predict=[],
     smoke=dict(steps=11, head="pooled", pictures=1, weights="random"),
@@ -69,7 +70,8 @@ def load_data(folder):
     return np.concatenate(tigers_x + cats_x), np.concatenate([tigers_y, cats_y]), len(tigers_x)
 
 
-xs, ys, tigers = load_data(cfg.data)  # (14, 224, 224, 3), RGB in 0..1; (14, 1); the first 7
+xs, ys, tigers = load_data(cfg.data or CAT_TIGER / "train")
+# xs (14, 224, 224, 3), RGB in 0..1; ys (14, 1), cm; the first 7 are tigers
 yours = [common.load_img(path) for path in cfg.predict]
 fig, ax = plt.subplots(figsize=(6.6, 2.6))
 ax.hist(ys[:tigers], bins=20, label="Tigers", color="C1")
@@ -86,10 +88,13 @@ common.show(fig, "lengths")
 # layers that vary most. Do you see edges first, then textures?
 
 # %%
-if cfg.weights == str(VGG16) and not VGG16.exists():
-    if subprocess.run([sys.executable, common.DATA / "fetch_vgg16.py"]).returncode:
+weights = cfg.weights
+if weights == "random":
+    weights = None
+if weights == "vgg16":
+    weights = str(VGG16)
+    if not VGG16.exists() and subprocess.run([sys.executable, FETCH]).returncode:
         raise SystemExit(1)  # it has said why
-weights = None if cfg.weights == "random" else cfg.weights
 try:
     vgg = vgg16.VGG16(include_top=False, weights=weights, input_shape=(224, 224, 3))
 except Exception as error:  # no network, no such file, a damaged one: each raises its own
@@ -120,7 +125,7 @@ common.show(common.image_grid(channels, 6, rows=rows, cmap="gray"), "channels")
 def conv_layers(xs):
     """What VGG16 sees in pictures (n, 224, 224, 3): pool5, (n, 7, 7, 512)."""
     bgr = vgg16.preprocess_input(xs * 255)  # RGB → BGR, less the notes' vgg_mean
-    return np.concatenate([vgg.predict_on_batch(bgr[i : i + 1]) for i in range(len(bgr))])
+    return vgg.predict(bgr, batch_size=1, verbose=0)
 
 
 def fc_layers(shape):

@@ -34,15 +34,16 @@ def run(script, flags, out, quiet):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
     parser.add_argument("--smoke", action="store_true")
-    parser.add_argument("--out", type=Path, default=LESSONS.parent / "outputs")
+    parser.add_argument("--out", type=Path)
     args, flags = parser.parse_known_args()
+    out = args.out or LESSONS.parent / "outputs" / ("smoke" if args.smoke else "")
     flags += ["--smoke"] if args.smoke else []
     scripts = sorted(LESSONS.glob("lesson*.py"))
 
     sys.stdout.reconfigure(errors="replace")  # a terminal without Chinese shows "?"
     closing, claims, failures = [], [], []
     with ThreadPoolExecutor(2 if args.smoke else 1) as pool:
-        outcomes = pool.map(lambda script: run(script, flags, args.out, args.smoke), scripts)
+        outcomes = pool.map(lambda script: run(script, flags, out, args.smoke), scripts)
         for script, results in zip(scripts, outcomes):
             if isinstance(results, str):
                 failures.append(f"{script.name}: {results}")

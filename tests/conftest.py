@@ -1,7 +1,6 @@
 """Fixtures that more than one test file uses."""
 
 import ast
-import importlib
 import subprocess
 import sys
 
@@ -60,10 +59,7 @@ def defaults():
             for node in ast.walk(tree)
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "common.settings"
         )
-        names = {"common": importlib.import_module("common")}
-        keywords = {
-            keyword.arg: eval(ast.unparse(keyword.value), {}, names) for keyword in call.keywords
-        }
+        keywords = {keyword.arg: eval(ast.unparse(keyword.value), {}) for keyword in call.keywords}
         assert keywords.pop("lesson") == number
         smoke = keywords.pop("smoke")
         return keywords, smoke

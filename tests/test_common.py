@@ -37,6 +37,14 @@ def test_smoke_has_settings_of_its_own_and_a_flag_still_wins(monkeypatch, tmp_pa
     assert settings(monkeypatch, tmp_path).steps == 3
 
 
+def test_a_smoke_run_overwrites_no_results(monkeypatch, tmp_path):
+    monkeypatch.setattr(common, "DATA", tmp_path / "data")
+    for flags, folder in ((), "outputs"), (("--smoke",), "outputs/smoke"):
+        monkeypatch.setattr(sys, "argv", ["lesson99.py", *flags])
+        cfg = common.settings("", lesson=99, smoke={})
+        assert cfg.folder == tmp_path / folder / "lesson99" and cfg.folder.is_dir()
+
+
 @pytest.mark.parametrize(
     "flags, about",
     [

@@ -75,18 +75,20 @@ def test_a_smoke_run_is_whole(smoke):
     assert "\nNet built, weights: random\n" in run.printed
 
 
-def test_the_settings_are_those_of_the_notes():
-    call = statement("cfg = ").value
-    options = {word.arg: word.value for word in call.keywords}
-    assert options["lesson"].value == 22
-    assert options["steps"].value == 100 and options["batch_size"].value == 6
-    assert options["learning_rate"].value == 0.001
-    assert options["pictures"].value == 400
-    assert ast.literal_eval(options["head"]) == ("notes", "pooled")
-    assert ast.literal_eval(options["dtype"]) == ("float32", "mixed_bfloat16")
-    assert ast.literal_eval(options["predict"]) == []
-    assert ast.unparse(options["weights"]) == "str(VGG16)"
-    assert ast.unparse(options["data"]) == "str(CAT_TIGER / 'train')"
+def test_the_settings_are_those_of_the_notes(defaults):
+    settings, smoke = defaults(22)
+    assert settings == {
+        "steps": 100,
+        "batch_size": 6,
+        "learning_rate": 0.001,
+        "head": ("notes", "pooled"),
+        "dtype": ("float32", "mixed_bfloat16"),
+        "weights": "vgg16",
+        "data": "",
+        "pictures": 400,
+        "predict": [],
+    }
+    assert smoke == {"steps": 11, "head": "pooled", "pictures": 1, "weights": "random"}
 
 
 def test_smoke_takes_few_pictures_and_steps(smoke):

@@ -6,10 +6,9 @@
 
 Whole lessons: `tf1_NN.py`, in 18, 20 and 21 with the notes' figures, and the lesson with all of its
 own run as processes and take turns, in float32 and, where lesson and CPU have it, in bfloat16.
-Steps: three processes
-wait for each other, one turn each of about a second; see `steps.py`. Machines change speed from
-minute to minute, so only ratios within one run mean anything. What came out of the training stands
-beside the time, so that no speed is bought with accuracy.
+Steps: three processes wait for each other, one turn each of about a second; see `steps.py`.
+Machines change speed from minute to minute, so only ratios within one run mean anything. What came
+out of the training stands beside the time, so that no speed is bought with accuracy.
 
 A run over everything writes `pages/bench.json`, which `make readme` and `make pages` read.
 """
