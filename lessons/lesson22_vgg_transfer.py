@@ -118,7 +118,7 @@ common.show(common.image_grid(channels, 6, rows=rows, cmap="gray"), "channels")
 # It is the notes' own: `flatten`, `fc6` with 256 relu units, and `out`, the length. Only these
 # learn; VGG16 is fixed (固定). So it says the same of a picture every time, and we ask it once for
 # each of the 14, where the notes ask 100 times for six. That saves time (節約計算資源): the whole
-# lesson takes about a seventh of theirs.
+# lesson takes about an eighth of theirs.
 
 
 # %%
