@@ -229,7 +229,7 @@ rows = [
     ("saturated: tanh, BN", "few", share_norm, share_norm < 0.5),
     ("tanh, no BN: last cost", "-", tanh, None),
     ("tanh, BN: last cost, below that", "lower", tanh_norm, tanh_norm < tanh < np.inf),
-    ("relu, no BN: last cost, no error curve", "not finite", relu, not np.isfinite(relu)),
+    ("relu, no BN: last cost, no error curve", "not finite", str(relu), not np.isfinite(relu)),
     ("relu, BN: last cost, below the first", "lower", relu_norm, relu_norm < cost_his[0][3]),
     ("points alone: range of the answers", "-", spread, spread < 1e-3),
 ]
