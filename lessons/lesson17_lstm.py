@@ -114,7 +114,7 @@ model = keras.Model(x, RNN(x))
 def gates():
     """f, i, o and c, each (28 rows, 100 images, 128 units)."""
     W_in, b_in, W, U, b, *_ = model.get_weights()  # W, U (128, 4 * 128): for i, f, j, o
-    values = np.zeros((4, n_steps, 100, n_hidden_units))
+    values = np.zeros((4, n_steps, 100, n_hidden_units), "float32")
     c_state = m_state = np.zeros((100, n_hidden_units), "float32")
     for row in range(n_steps):
         X_in = test_xs[:100, row] @ W_in + b_in  # (100, 128)
@@ -157,7 +157,7 @@ while step * cfg.batch_size < cfg.training_iters:
         pred = model.predict_on_batch(test_xs[:1000])
         print(f"step {step:3}: 1000 test images {accuracy(pred, test_ys[:1000]):.4f}")
     step += 1
-pred = model.predict(test_xs, batch_size=1000, verbose=0)  # (10000, 10)
+pred = model.predict(test_xs, batch_size=250, verbose=0)  # (10000, 10)
 test_accuracy = accuracy(pred, test_ys)
 print(f"all test images: {test_accuracy:.4f}")
 
@@ -188,12 +188,12 @@ common.show(fig, "gates")
 # multiplied by w at every row. In the LSTM the error fades, too, but more slowly (延緩了記憶衰退).
 
 # %%
-X_long = mnist.test.images[:100].reshape(25, 4 * n_steps, n_inputs)
-X_in = tf.cast(model.layers[1](X_long), "float32")  # (25, 112, 128)
+X_long = mnist.test.images[:40].reshape(10, 4 * n_steps, n_inputs)
+X_in = tf.cast(model.layers[1](X_long), "float32")  # (10, 112, 128)
 with tf.GradientTape() as tape:
     tape.watch(X_in)
-    outputs, m_state, c_state = model.layers[2](X_in)  # m_state (25, 128)
-gradient = tape.gradient(m_state, X_in)  # (25, 112, 128)
+    outputs, m_state, c_state = model.layers[2](X_in)  # m_state (10, 128)
+gradient = tape.gradient(m_state, X_in)  # (10, 112, 128)
 size = tf.norm(gradient, axis=2).numpy().mean(axis=0)[::-1]  # (112,), the last row first
 size = size / size[0]
 back = np.arange(112)

@@ -49,7 +49,6 @@ def test_the_settings_are_those_of_the_notes(defaults):
         "batch_size": 256,
         "learning_rate": 0.01,
         "optimizer": ("adam", "sgd"),
-        "dtype": ("float32", "mixed_bfloat16"),
         "classifier_steps": 300,
     }
     assert smoke["batch_size"] == 2500 and smoke["classifier_steps"] == 10
@@ -118,18 +117,6 @@ def test_random_normal_has_the_notes_spread(here):
         layer = keras.Model(x_ := keras.Input((300,)), here["matmul_add"](x_, 2, normal))
         W, b = layer.get_weights()
         assert layer(x).numpy() == pytest.approx(x @ W + b, abs=1e-4), "no activation"
-
-
-def test_a_sigmoid_is_taken_in_float32_at_any_dtype(here):
-    import keras
-
-    policy = keras.config.dtype_policy()
-    try:
-        keras.config.set_dtype_policy("mixed_bfloat16")
-        y = here["matmul_add"](here["X"], 2, here["RandomNormal"])
-    finally:
-        keras.config.set_dtype_policy(policy)
-    assert y.dtype == "float32"
 
 
 # ------------------------------------------------------------------------------- the notes' loops
@@ -345,11 +332,6 @@ def test_full_run(full_run):
 @pytest.mark.parametrize("seed", [2, 3, 4, 5])
 def test_other_seeds(seed, tmp_path):
     assert_as_said(vars(run_here(18, "--seed", seed, out=tmp_path)))
-
-
-@pytest.mark.seeds
-def test_bfloat16_learns_as_well(tmp_path):
-    assert_as_said(vars(run_here(18, "--dtype", "mixed_bfloat16", out=tmp_path)))
 
 
 @pytest.mark.seeds

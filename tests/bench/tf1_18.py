@@ -1,10 +1,11 @@
-"""Section 18 of the notes on compat.v1: two autoencoders, Adam(0.01), batches of 256. What the
-notes print as code 1 is section 17 again; 784-256-128-256-784 with N(0, 1) weights, 10 epochs,
-gives their costs. Code 2, down to 2 numbers, 20 epochs, is theirs.
+"""Section 18 of the notes on compat.v1: two autoencoders, Adam(0.01), batches of 256. They are two
+scripts in the notes and two runs here, `tf1_18.py 2` and `tf1_18.py 1`. What the notes print as
+code 1 is section 17 again; 784-256-128-256-784 with N(0, 1) weights, 10 epochs, gives their costs.
+Code 2, down to 2 numbers, 20 epochs, is theirs.
 
 The notes' figures are drawn where no screen is: digits over their reconstructions, and the plane.
 
-The last line is code 1's cost on the last batch of its last epoch, as the notes print it.
+The last line is the cost on the last batch of the last epoch, as the notes print it.
 """
 
 import sys
@@ -33,41 +34,36 @@ def coder(x, sizes, initial, last=tf.sigmoid):
     return x
 
 
-def train(epochs, batch_size=256):
-    sess = v1.Session()
-    sess.run(v1.global_variables_initializer())
-    total_batch = 2 if SMOKE else mnist.train.num_examples // batch_size
-    for epoch in range(1 if SMOKE else epochs):
-        for _ in range(total_batch):
-            batch_xs, batch_ys = mnist.train.next_batch(batch_size)
-            _, c = sess.run([optimizer, cost], {X: batch_xs})
-        print(f"Epoch: {epoch + 1:04} cost= {c:.9f}")
-    print("Optimization Finished!")
-    return sess, c
+if "2" in sys.argv:
+    sizes, initial, last, epochs = [784, 128, 64, 10, 2], v1.truncated_normal, tf.identity, 20
+else:
+    sizes, initial, last, epochs = [784, 256, 128], v1.random_normal, tf.sigmoid, 10
+X = v1.placeholder("float", [None, 784])
+encoder_op = coder(X, sizes, initial, last)
+y_pred = coder(encoder_op, sizes[::-1], initial)
+cost = tf.reduce_mean(tf.pow(X - y_pred, 2))
+optimizer = v1.train.AdamOptimizer(0.01).minimize(cost)
 
+sess, batch_size = v1.Session(), 256
+sess.run(v1.global_variables_initializer())
+total_batch = 2 if SMOKE else mnist.train.num_examples // batch_size
+for epoch in range(1 if SMOKE else epochs):
+    for _ in range(total_batch):
+        batch_xs, batch_ys = mnist.train.next_batch(batch_size)
+        _, c = sess.run([optimizer, cost], {X: batch_xs})
+    print(f"Epoch: {epoch + 1:04} cost= {c:.9f}")
+print("Optimization Finished!")
 
-# Two scripts in the notes, so two graphs. Code 2 comes first: the names are code 1's at the end.
-for sizes, initial, last, epochs in (
-    ([784, 128, 64, 10, 2], v1.truncated_normal, tf.identity, 20),
-    ([784, 256, 128], v1.random_normal, tf.sigmoid, 10),
-):
-    with tf.Graph().as_default():
-        X = v1.placeholder("float", [None, 784])
-        encoder_op = coder(X, sizes, initial, last)
-        y_pred = coder(encoder_op, sizes[::-1], initial)
-        cost = tf.reduce_mean(tf.pow(X - y_pred, 2))
-        optimizer = v1.train.AdamOptimizer(0.01).minimize(cost)
-        sess, c = train(epochs)
-    if epochs == 20:
-        encoder_result = sess.run(encoder_op, {X: mnist.test.images})
-        plt.scatter(encoder_result[:, 0], encoder_result[:, 1], c=mnist.test.labels)
-        plt.colorbar()
-    else:
-        fig, axes = plt.subplots(2, 10, figsize=(10, 2))
-        rebuilt = sess.run(y_pred, {X: mnist.test.images[:10]})
-        for i in range(10):
-            axes[0, i].imshow(np.reshape(mnist.test.images[i], (28, 28)))
-            axes[1, i].imshow(np.reshape(rebuilt[i], (28, 28)))
-    plt.gcf().canvas.draw()
-    plt.close()
+if "2" in sys.argv:
+    encoder_result = sess.run(encoder_op, {X: mnist.test.images})
+    plt.scatter(encoder_result[:, 0], encoder_result[:, 1], c=mnist.test.labels)
+    plt.colorbar()
+else:
+    fig, axes = plt.subplots(2, 10, figsize=(10, 2))
+    rebuilt = sess.run(y_pred, {X: mnist.test.images[:10]})
+    for i in range(10):
+        axes[0, i].imshow(np.reshape(mnist.test.images[i], (28, 28)))
+        axes[1, i].imshow(np.reshape(rebuilt[i], (28, 28)))
+plt.gcf().canvas.draw()
+plt.close()
 print(c)

@@ -2,8 +2,8 @@
 The descents are those of the notes' pictures: the line with LR 0.1 and 1, and, since the line has
 no local minima, the author's own two other functions, sin(b * cos(a * x)) from all three starts.
 
-Each function has the notes' two figures, drawn where no screen is: the data with the fit, and the
-surface of the cost with the path.
+Each descent has the notes' two figures, drawn where no screen is: the data with the fit, and the
+surface of the cost with the path. In the notes each is a run of its own; here all are one.
 
 The last line is b at the end of the first descent.
 """
@@ -79,9 +79,8 @@ def tf_network(a, b):
 uniform, normal = np.random.rand(200) / 10, np.random.randn(200) / 10
 b_, *found = descend(line, line, uniform, INIT_PARAMS[2], 0.1)
 draw(line, *found)
-descend(line, line, uniform, INIT_PARAMS[2], 1)
+draw(line, *descend(line, line, uniform, INIT_PARAMS[2], 1)[1:])
 draw(formula, *descend(formula, formula, normal, INIT_PARAMS[2], 0.1)[1:])
 for start in INIT_PARAMS:
-    found = descend(network, tf_network, normal, start, 0.1)[1:]
-draw(network, *found)
+    draw(network, *descend(network, tf_network, normal, start, 0.1)[1:])
 print(b_)
