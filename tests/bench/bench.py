@@ -125,7 +125,7 @@ def whole_lesson(number, rounds, *flags):
     }
 
 
-def training_step(number, turns=10, steps=None):
+def training_step(number, turns=30, steps=None):
     """Print one table of milliseconds a step; returns its row of bench.json."""
     import steps as contest
 
