@@ -1,26 +1,29 @@
-"""What every lesson needs and no lesson is about: settings, data, figures, the report."""
+"""What every lesson needs and no lesson is about: its flags, the data, the figures, the report."""
 
 import argparse
-import builtins
 import hashlib
 import io
 import json
 import os
 import platform
 import shlex
+import shutil
 import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
 
-import imageio.v3 as imageio  # what skimage.io.imread calls; this way it can turn upright
+if "ipykernel" not in sys.modules:  # a notebook hands its own on to what `!make lessons` starts
+    os.environ.pop("MPLBACKEND", None)
+
+import imageio.v3 as imageio
+import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import skimage
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 MNIST_SHA256 = "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64"
-_lesson = SimpleNamespace()  # the one that is running: filled by `settings`
 
 
 class Trouble(SystemExit):
@@ -29,66 +32,167 @@ class Trouble(SystemExit):
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message):  # one line, where argparse would print its usage as well
+        if "expected" in message:
+            message += "; join a value that begins with - by =, as in --start=-2,4"
         raise Trouble(f"{self.prog}: {message} (--help lists the flags)")
 
 
-def settings(doc, *, lesson, smoke, **defaults):
-    """Make each keyword a flag, read the flags, load Keras, seed everything.
+def _flags():
+    """The command line's if a lesson was started, by whatever Python; LESSON_ARGS's in cells."""
+    if _is_script():
+        return sys.argv[1:]
+    words = shlex.shlex(os.environ.get("LESSON_ARGS", ""), posix=True)
+    words.whitespace_split, words.escape, words.quotes, words.commenters = True, "", '"', ""
+    return list(words)
 
-    `batch_size=100` becomes `--batch-size`; numbers must be above 0, a tuple lists the words to
-    choose from, a list takes any number of words. `smoke` is what `--smoke` puts in place of the
-    defaults. In a notebook or an editor's cells, the flags are in the variable LESSON_ARGS.
 
-    Returns a namespace with one attribute a flag, and `folder`, where the lesson may write.
-    Raises Trouble if a flag is wrong or that folder cannot be written.
+def _is_script():
+    return Path(sys.argv[0]).name.startswith("lesson")
+
+
+def lesson(doc, number, *, smoke, **defaults):
+    """Read the flags, load Keras, seed everything; returns the `Lesson`.
+
+    Each keyword is a flag: `batch_size=100` becomes `--batch-size`. Numbers must be above 0, a
+    tuple lists the words to choose from, a list takes any number of words. `smoke` is what
+    `--smoke` puts in place of the defaults. Raises Trouble if a flag is wrong.
     """
-    if hasattr(sys.stdout, "reconfigure"):  # a terminal without Chinese shows "?" and goes on
-        sys.stdout.reconfigure(errors="replace", line_buffering=True)
     parser = _Parser(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.description = doc
-    for name, default in (defaults | {"seed": 1}).items():
-        flag = dict(type=type(default), default=default)
+    defaults["seed"] = 1
+    for name, default in defaults.items():
+        kind = dict(type=type(default), default=default)
         if isinstance(default, tuple):
-            flag = dict(choices=default, default=default[0])
+            kind = dict(choices=default, default=default[0])
         if isinstance(default, list):
-            flag = dict(nargs="+", default=default)
-        parser.add_argument("--" + name.replace("_", "-"), help="default: %(default)s", **flag)
+            kind = dict(nargs="+", default=default)
+        parser.add_argument("--" + name.replace("_", "-"), help="default: %(default)s", **kind)
     parser.add_argument("--smoke", action="store_true", help="the whole path, in seconds")
-    parser.add_argument("--show", action="store_true", help="open a window for every figure")
+    parser.add_argument(
+        "--show", action="store_true", help="open a window for every figure", dest="windows"
+    )
     parser.add_argument("--out", type=Path, default=DATA.parent / "outputs", help="a folder")
-    by_hand = hasattr(builtins, "__IPYTHON__") or hasattr(sys, "ps1")  # cell by cell
-    flags = shlex.split(os.environ.get("LESSON_ARGS", "")) if by_hand else sys.argv[1:]
-    if parser.parse_args(flags).smoke:
+    if "--smoke" in _flags():
         parser.set_defaults(**smoke, out=DATA.parent / "outputs" / "smoke")  # nothing is lost
-    cfg = parser.parse_args(flags)
-    chosen = {name: getattr(cfg, name) for name in [*defaults, "seed"]}
-    for name, value in chosen.items():
+    lesson = parser.parse_args(_flags(), Lesson())
+    settings = {name: getattr(lesson, name) for name in defaults}
+    for name, value in settings.items():
         low = -1 if name == "seed" else 0
-        if isinstance(value, int | float) and not low < value < 2**32:
-            parser.error(f"--{name.replace('_', '-')} must be a number above {low}, not {value}")
+        high = 5000 if name == "batch_size" else 2**32  # more images at once need many GB
+        if isinstance(value, int | float) and not low < value < high:
+            flag = "--" + name.replace("_", "-")
+            parser.error(f"{flag} must be above {low} and below {high}, not {value}")
+    lesson._start(number, doc or f"Lesson {number}", settings)
+    return lesson
 
-    cfg.folder = cfg.out / f"lesson{lesson}"
-    try:
-        cfg.folder.mkdir(parents=True, exist_ok=True)
-        (cfg.folder / ".writable").touch()
-        (cfg.folder / ".writable").unlink()
-    except OSError as error:
-        raise Trouble(f"cannot write {cfg.folder} ({error.strerror}); see --out") from None
-    title = doc.partition("\n")[0] if str(doc).startswith("Lesson") else f"Lesson {lesson}"
-    print(title)
-    _lesson.cfg, _lesson.shown, _lesson.began = cfg, cfg.show or by_hand, time.monotonic()
-    _lesson.results = dict(lesson=lesson, title=title.partition(": ")[2], settings=chosen)
-    _lesson.results |= dict(smoke=cfg.smoke, figures=[])
 
-    if not _lesson.shown:
-        plt.switch_backend("agg")  # which needs no screen
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # warnings and errors, no chat
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    import keras
+class Lesson:
+    """A lesson that runs: one attribute a flag, and the `folder` where it writes."""
 
-    keras.utils.set_random_seed(cfg.seed)
-    keras.config.set_dtype_policy(getattr(cfg, "dtype", "float32"))
-    return cfg
+    def _start(self, number, doc, settings):
+        if hasattr(sys.stdout, "reconfigure"):  # a terminal without Chinese shows "?"
+            sys.stdout.reconfigure(errors="replace", line_buffering=True)
+        print(doc.partition("\n")[0])
+        title = doc.partition("\n")[0].partition(": ")[2]
+        self._results = dict(lesson=number, title=title, settings=settings, smoke=self.smoke)
+        self._figures, self._began = [], time.monotonic()
+        self.folder = self.out.expanduser() / f"lesson{number}"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / "part").touch()
+            (self.folder / "part").unlink(missing_ok=True)
+        except OSError as error:
+            raise Trouble(f"cannot write {self.folder} ({error.strerror}); see --out") from None
+
+        # Nothing of this machine's configuration gets into the figures and the networks.
+        matplotlib.rcdefaults()  # not the reader's matplotlibrc
+        self.windows = self.windows or not _is_script()  # cell by cell, figures are shown
+        if not (self.windows or "ipykernel" in sys.modules):
+            plt.switch_backend("agg")  # which needs no screen
+        os.environ["KERAS_BACKEND"] = "tensorflow"
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # warnings and errors, no chat
+        import keras  # reads both variables while it is imported
+
+        keras.config.set_image_data_format("channels_last")  # not what keras.json says
+        keras.config.set_floatx("float32")
+        keras.config.set_dtype_policy("float32")
+        keras.utils.clear_session()  # run again in an editor, layers get the same names again
+        keras.utils.set_random_seed(self.seed)
+
+    def show(self, fig, name, caption):
+        """Save a figure as `<name>.png`; `--show` opens a window as well. The `caption`, one
+        sentence that says what is to be seen, goes into results.json."""
+        fig.savefig(self.folder / f"{name}.png", dpi=120, bbox_inches="tight")
+        self._figures.append(dict(file=f"{name}.png", caption=caption))
+        if self.windows:
+            plt.show()
+        plt.close(fig)
+
+    def save_weights(self, model, name):
+        """Save to `<name>.weights.h5`, which is written whole or not at all."""
+        path, part = self.folder / f"{name}.weights.h5", self.folder / "part.weights.h5"
+        if shutil.disk_usage(self.folder).free < 16 * model.count_params():  # with Adam's state
+            raise Trouble(f"the disk is full: {path} is not written; see --out")
+        model.save_weights(part)
+        part.replace(path)
+
+    def load_weights(self, model, name):
+        """Load what `save_weights` saved; raises Trouble if it is missing or damaged."""
+        path = self.folder / f"{name}.weights.h5"
+        try:
+            model.load_weights(path)
+        except Exception:  # h5py and Keras have many kinds
+            reason = "is damaged" if path.exists() else "is missing"
+            raise Trouble(f"{path} {reason}: run the lesson first, to train a network") from None
+
+    def report(self, rows, slips=()):
+        """Print the closing table; write results.json, which the pages and READMEs are made of.
+
+        A row is `(quantity, in the notes, here, baseline, holds)`: the baseline is what the value
+        must beat, and `holds` the verdict, True or False, or None where nothing is claimed. In
+        `slips`, True means: the notes say so, and this run shows that it is not so.
+        """
+        import keras
+        import tensorflow as tf
+
+        names = "name", "notes", "here", "baseline", "holds"
+        results = [dict(zip(names, row)) for row in [*rows, *slips]]
+        for row, is_slip in zip(results, [False] * len(rows) + [True] * len(slips)):
+            if row["holds"] is not None:
+                row["holds"] = ("slip" if is_slip else "yes") if row["holds"] else "no"
+        print("", *table(results), sep="\n")
+        print(f"{count(results)}; figures and results.json are in\n{self.folder}")
+        versions = dict(tensorflow=tf.__version__, keras=keras.__version__)
+        self._results |= dict(
+            figures=self._figures,
+            seconds=round(time.monotonic() - self._began, 1),
+            results=results,
+            versions=versions | dict(python=platform.python_version()),
+            cores=os.cpu_count(),
+        )
+        part = self.folder / "part.json"
+        text = json.dumps(self._results, indent=1, default=lambda value: value.tolist())
+        part.write_text(text, "utf-8")
+        part.replace(self.folder / "results.json")  # whole or not at all
+
+
+def table(results):
+    """The lines of a report: *quantity | in the notes | here | baseline | holds*."""
+    lines = [["quantity", "in the notes", "here", "baseline", "holds"]]
+    for row in results:
+        *values, holds = row.values()
+        texts = [f"{v:.4g}" if isinstance(v, float | np.floating) else str(v) for v in values]
+        lines.append([*texts, {"no": "NO", None: ""}.get(holds, holds)])
+    name, *widths = [max(map(len, column)) + 2 for column in zip(*lines)]
+    lines = [line[0].ljust(name) + "".join(map(str.rjust, line[1:], widths)) for line in lines]
+    return [line.rstrip() for line in lines]
+
+
+def count(results):
+    """How many claims hold and do not hold, and how many slips of the notes are shown."""
+    holds = [row["holds"] for row in results]
+    yes, no, slips = holds.count("yes"), holds.count("no"), holds.count("slip")
+    return f"claims: {yes} yes, {no} NO; slips of the notes shown: {slips}"
 
 
 class Images:
@@ -112,7 +216,7 @@ def load_mnist():
     path = DATA / "mnist.npz"
     content = path.read_bytes() if path.is_file() else b""
     if hashlib.sha256(content).hexdigest() != MNIST_SHA256:
-        raise Trouble(f"{path} is missing or damaged; bring it back: git checkout data/mnist.npz")
+        raise Trouble(f"{path} is missing or damaged: take it from a new copy of this project")
     with np.load(io.BytesIO(content)) as data:
         x = np.divide(data["x_train"], 255, dtype=np.float32).reshape(-1, 784)
         x_test = np.divide(data["x_test"], 255, dtype=np.float32).reshape(-1, 784)
@@ -135,15 +239,6 @@ def read_image(path):
     return skimage.color.rgba2rgb(img) if img.shape[2] == 4 else img
 
 
-def load_img(path):
-    """The notes' `load_img`: the central square of a picture, (1, 224, 224, 3), RGB in 0..1."""
-    img = read_image(path)
-    short_edge = min(img.shape[:2])
-    yy, xx = (img.shape[0] - short_edge) // 2, (img.shape[1] - short_edge) // 2
-    crop_img = img[yy : yy + short_edge, xx : xx + short_edge]
-    return skimage.transform.resize(crop_img, (224, 224))[None].astype(np.float32)
-
-
 def load_digit(path):
     """A picture of one digit, dark on light or light on dark, as MNIST has them: (784,), 0 paper
     … 1 ink, the digit 20 pixels large, its center of mass in the middle of 28 x 28."""
@@ -161,23 +256,6 @@ def load_digit(path):
     square = np.zeros((48, 48), np.float32)  # 10 pixels more than 28 x 28 on every side
     square[y : y + digit.shape[0], x : x + digit.shape[1]] = digit / digit.max()
     return square[10:38, 10:38].ravel()
-
-
-def load_data(folder, at_most=400):
-    """The notes' `load_data`: {"tiger": {name: picture}, "kittycat": …}, as `load_img` gives them.
-    Prints what it leaves out; raises Trouble where a class has no picture."""
-    imgs = {"tiger": {}, "kittycat": {}}
-    for kind in imgs:
-        for path in sorted(Path(folder, kind).glob("[!.]*")):
-            if len(imgs[kind]) == at_most:
-                break
-            try:
-                imgs[kind][path.name] = load_img(path)
-            except Trouble as trouble:
-                print(f"left out: {trouble}")
-        if not imgs[kind]:
-            raise Trouble(f"{Path(folder, kind)} holds no picture that can be read")
-    return imgs
 
 
 def curve(lines, dots=None, **axes):
@@ -212,46 +290,3 @@ def image_grid(images, columns, titles=(), rows=(), cmap="gray_r", **limits):
     for ax, row in zip(axes[:, 0], rows):
         ax.text(-0.1, 0.5, row, ha="right", va="center", size=9, transform=ax.transAxes)
     return fig
-
-
-def show(fig, name):
-    """Save a figure as `<name>.png` in the lesson's folder; `--show` opens a window as well."""
-    fig.savefig(_lesson.cfg.folder / f"{name}.png", dpi=120, bbox_inches="tight")
-    _lesson.results["figures"].append(f"{name}.png")
-    if _lesson.shown:
-        plt.show()
-    plt.close(fig)
-
-
-def table(rows):
-    """The lines of a report: *quantity | in the notes | here | holds*."""
-    lines = [f"{'quantity':44}{'in the notes':>13}{'here':>13}  holds"]
-    for name, *values, holds in rows:
-        notes, here = (v if isinstance(v, str) else f"{v:.4g}" for v in values)
-        verdict = {True: "yes", False: "NO", None: ""}[holds]
-        lines.append(f"{name:44}{notes:>13}{here:>13}  {verdict}".rstrip())
-    return lines
-
-
-def report(rows):
-    """Print the closing table; write `results.json`, which the pages and the README are made of.
-
-    `rows` are tuples `(name, notes, here, holds)`: `notes` is "-" where they print nothing, and
-    `holds` the verdict, True or False, or None where nothing is claimed.
-    """
-    import keras
-    import tensorflow as tf
-
-    print("", *table(rows), sep="\n")
-    claims = [row[3] for row in rows if row[3] is not None]
-    print(f"{sum(claims)} of {len(claims)} hold; figures and results.json are in")
-    print(_lesson.cfg.folder)
-    versions = dict(tensorflow=tf.__version__, keras=keras.__version__)
-    results = _lesson.results | {
-        "seconds": round(time.monotonic() - _lesson.began, 1),
-        "results": [dict(zip(("name", "notes", "here", "holds"), row)) for row in rows],
-        "versions": versions | {"python": platform.python_version()},
-        "cores": os.cpu_count(),
-    }
-    text = json.dumps(results, indent=1, ensure_ascii=False, default=lambda value: value.tolist())
-    (_lesson.cfg.folder / "results.json").write_text(text, "utf-8")

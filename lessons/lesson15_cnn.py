@@ -1,234 +1,314 @@
 """Lesson 15: A convolutional network reads digits 卷積神經網絡
 
-You will see a network with two convolutions learn to read handwritten digits, its accuracy beside
-the notes' own figures, its filters, a digit on its way through, and its worst mistakes. Then it
-reads a digit of yours.
+A network with two convolutions learns to read handwritten digits. You see its accuracy beside the
+notes' own figures, why the optimizer printed in the notes cannot give them, what the network has
+made of a digit at each stage, and its worst mistakes. At the end it reads a digit of yours.
 
-    python lessons/lesson15_cnn.py                                   # the notes' settings
-    python lessons/lesson15_cnn.py --predict my_three.png            # afterwards: your own digit
-    python lessons/lesson15_cnn.py --optimizer adadelta --steps 301  # what their code does
-    python lessons/lesson15_cnn.py --smoke                           # all of it, in seconds
-
-| TF1 in the notes                     | here                                              |
-|--------------------------------------|---------------------------------------------------|
-| `tf.placeholder`                     | `keras.Input`                                     |
-| `one_hot=True`, `tf.argmax(v_ys, 1)` | labels are numbers, 0 to 9: `Sparse…` means this  |
-| `tf.Variable(tf.truncated_normal())` | an initializer: the layer makes its own variables |
-| `tf.nn.conv2d`, `tf.nn.max_pool`     | `layers.Conv2D`, `layers.MaxPooling2D`            |
-| `tf.nn.dropout(x, keep_prob)`        | `layers.Dropout(rate)`, rate = 1 - keep_prob      |
-| `tf.log(prediction)`                 | `SparseCategoricalCrossentropy(from_logits=True)` |
-| `tf.Session`, `tf.global_variables_initializer` | nothing: a variable has its value at once |
-| `sess.run(train_step, feed_dict=…)`  | `model.train_on_batch(batch_xs, batch_ys)`        |
-
-Where the notes slip:
-- Their optimizer, Adadelta(0.0001), learns almost nothing: rerun, their code has 0.102 after 300
-  steps. With Adam(0.0001) it comes to 0.9623 at step 600, close to the 0.9643 that they print. So
-  this lesson uses Adam.
-- They look after the step is made: their "step 0" has already learned from 100 images. Here it is
-  the same, so that the figures can be compared.
-- They take the log of the softmax by hand: where that is 0, 0 · log(0) makes everything nan.
+    python lessons/lesson15_cnn.py                                 # the notes' settings
+    python lessons/lesson15_cnn.py --predict my_three.png          # afterwards: your own digit
+    python lessons/lesson15_cnn.py --optimizer adadelta            # what the printed code does
+    python lessons/lesson15_cnn.py --smoke                         # all of it, in seconds
 """
 
 # %%
 import common
 
-cfg = common.settings(
+lesson = common.lesson(  # stands before `import keras`, so that a wrong flag is told at once
     __doc__,
-    lesson=15,
+    15,
     steps=1000,
     batch_size=100,
     learning_rate=1e-4,
     optimizer=("adam", "adadelta"),
     dtype=("float32", "mixed_bfloat16"),
-    predict=[],
+    predict=[],  # pictures of digits
     smoke=dict(steps=51, batch_size=20),
 )
+
+# %% [markdown]
+# ## TF1 in the notes, and here
+#
+# | TF1 in the notes                           | here                                        |
+# |--------------------------------------------|---------------------------------------------|
+# | `tf.placeholder`                           | `keras.Input`                               |
+# | `weight_variable`, `bias_variable`         | `initial_values()`, given to a layer        |
+# | `tf.nn.relu(conv2d(x, W) + b)`             | `layers.Conv2D(…, activation="relu")`       |
+# | `max_pooling_2x2(x)`                       | `layers.MaxPooling2D(2)`                    |
+# | `tf.nn.dropout(x, keep_prob)`              | `layers.Dropout(rate)`, rate = 1 - keep_prob |
+# | `one_hot=True`, `ys * tf.log(prediction)`  | `SparseCategoricalCrossentropy`             |
+# | `train_step`, run in a `tf.Session`        | `model.train_on_batch(batch_xs, batch_ys)`  |
+# | `compute_accuracy(v_xs, v_ys)`             | `model.evaluate(v_xs, v_ys)`                |
 
 # %%
 import keras
 import numpy as np
 from keras import layers
 
+keras.config.set_dtype_policy(lesson.dtype)
 mnist = common.load_mnist()
 
 # %% [markdown]
-# ## Layers
-# A network of points would forget which pixels are neighbours. A convolution (卷積) sees an image:
-# one patch of 5 x 5 at a time, everywhere with the same filters (過濾器), edges first, then shapes
-# made of edges. `padding="same"` keeps 28 x 28. Pooling (池化) halves it: of every 2 x 2 values the
-# largest stays, so that a digit shifted by a pixel looks almost the same: robustness (魯棒性).
-# The depth (深度) of a photograph of a cat, 256 x 256 x 3, is 3, for red, green and blue; of these
-# digits it is 1. Each filter adds one. Biases start at 0.1, so that fewer relus start at 0.
+# `--dtype mixed_bfloat16` lets the layers calculate with numbers of 16 bits instead of 32. They
+# keep only about three digits, which is enough to learn from, and a processor that has
+# instructions for them needs about two thirds of the time. Only the last layer stays at 32 bits,
+# because the loss compares numbers that differ little.
+
+# %% [markdown]
+# ## What a convolution is 卷積
+# A fully connected network looks at 784 single points; which of them are neighbours, it is not
+# told. A convolution looks at a small patch, here 5 x 5 pixels, and moves it over the whole image,
+# so that it sees an image and not points. What it looks for in a patch is a filter (過濾器): 25
+# weights, which are multiplied by the 25 pixels and added up. One filter gives one new image, large
+# where the patch resembles the filter; 32 filters give 32 images.
+#
+# The number of images that lie on top of each other is called the depth (深度; the notes also say
+# height). A photograph of a cat of 256 x 256 pixels has depth 3, for red, green and blue. Our grey
+# digits have depth 1; after the first convolution the depth is 32, after the second it is 64.
+#
+# The notes tell what the stages do: the first one collects edges (邊緣), the next one puts edges
+# together to outlines (輪廓), the last one has the features (特徵) of the whole image, and a
+# classifier (分類) made of fully connected layers (全連接層) answers from these features.
+
+# %% [markdown]
+# ## The start
+# Weights begin as small random numbers; if they were all equal, all filters would learn the same.
+# Biases (偏置) begin at 0.1, a little above 0, because each layer ends with a relu, which makes 0
+# of everything negative, and a unit that only gives 0 does not learn.
 
 
 # %%
-def weight_variable():
-    return keras.initializers.TruncatedNormal(stddev=0.1)
-
-
-def bias_variable():
-    return keras.initializers.Constant(0.1)
-
-
-def conv2d(x, filters):  # patch 5 x 5, stride 1
-    W, b = weight_variable(), bias_variable()
-    layer = layers.Conv2D(filters, 5, padding="same", kernel_initializer=W, bias_initializer=b)
-    return layer(x)
-
-
-def max_pooling_2x2(x):
-    return layers.MaxPooling2D(2)(x)
-
-
-def fully_connected(x, units, dtype=None):
-    W, b = weight_variable(), bias_variable()
-    return layers.Dense(units, kernel_initializer=W, bias_initializer=b, dtype=dtype)(x)
+def initial_values():
+    W = keras.initializers.TruncatedNormal(stddev=0.1)
+    b = keras.initializers.Constant(0.1)
+    return dict(kernel_initializer=W, bias_initializer=b)
 
 
 # %% [markdown]
 # ## The network
-# The image gets smaller and deeper; then two fully connected layers (全連接層) decide. Dropout
-# sets half of `h_fc1` to 0 while the network learns; when it answers, Keras leaves that out. The
-# network ends one step before the notes' `prediction`: with ten logits, the numbers that go into
-# the softmax. The digit with the largest is the answer.
+# `padding="same"` adds a margin of zeros, so that the image keeps its 28 x 28 pixels. The notes say
+# that a convolution makes the image smaller; their code pads as ours does (`padding='SAME'`), and
+# it is the pooling (池化) that makes it smaller: of every 2 x 2 values only the largest stays. So
+# it matters less where exactly in these four pixels a stroke was: that is the robustness (魯棒性)
+# of which the notes speak.
+#
+# Dropout sets a random half of `h_fc1` to 0 at every training step, so that no unit can rely on
+# one other unit. When the network is asked, Keras leaves dropout out by itself.
+#
+# The last layer gives ten numbers, the logits; the digit with the largest is the answer.
 
 # %%
 xs = keras.Input((784,))
-x_image = keras.ops.reshape(xs, (-1, 28, 28, 1))
-h_conv1 = keras.ops.relu(conv2d(x_image, 32))  # (n, 28, 28, 32)
-h_pool1 = max_pooling_2x2(h_conv1)  # (n, 14, 14, 32)
-h_conv2 = keras.ops.relu(conv2d(h_pool1, 64))  # (n, 14, 14, 64)
-h_pool2 = max_pooling_2x2(h_conv2)  # (n, 7, 7, 64)
-h_pool2_flat = keras.ops.reshape(h_pool2, (-1, 7 * 7 * 64))  # (n, 3136)
-h_fc1 = keras.ops.relu(fully_connected(h_pool2_flat, 1024))  # (n, 1024)
-h_fc1_drop = layers.Dropout(rate=0.5)(h_fc1)
-logits = fully_connected(h_fc1_drop, 10, dtype="float32")  # (n, 10)
+x_image = layers.Reshape((28, 28, 1))(xs)
+
+conv1 = layers.Conv2D(32, 5, padding="same", activation="relu", **initial_values())
+h_conv1 = conv1(x_image)  # (n, 28, 28, 32)
+h_pool1 = layers.MaxPooling2D(2)(h_conv1)  # (n, 14, 14, 32)
+conv2 = layers.Conv2D(64, 5, padding="same", activation="relu", **initial_values())
+h_conv2 = conv2(h_pool1)  # (n, 14, 14, 64)
+h_pool2 = layers.MaxPooling2D(2)(h_conv2)  # (n, 7, 7, 64)
+
+h_pool2_flat = layers.Flatten()(h_pool2)  # (n, 3136), 7 * 7 * 64
+h_fc1 = layers.Dense(1024, activation="relu", **initial_values())(h_pool2_flat)  # (n, 1024)
+h_fc1_drop = layers.Dropout(0.5)(h_fc1)
+logits = layers.Dense(10, dtype="float32", **initial_values())(h_fc1_drop)  # (n, 10)
+
 model = keras.Model(xs, logits)
+model.summary(line_length=72)
 
 # %% [markdown]
-# ## Your own digit
-# Skip this at first: it needs a trained network. When you have one, write a digit, thick, and give
-# its picture to `--predict`. What your last run has saved answers, and the script ends here.
-
-# %%
-saved = cfg.folder / "cnn.weights.h5"
-if cfg.predict:
-    if not saved.exists():
-        raise common.Trouble(f"{saved} is missing: run the lesson without --predict first")
-    model.load_weights(saved)
-    digits = np.array([common.load_digit(path) for path in cfg.predict])  # (n, 784)
-    titles = []
-    for path, probability in zip(cfg.predict, keras.ops.softmax(model(digits)).numpy()):
-        titles.append(f"{probability.argmax()}, {probability.max():.0%} sure")
-        print(f"{path}: {titles[-1]}")
-    common.show(common.image_grid(digits.reshape(-1, 28, 28), 6, titles), "predict")
-    raise SystemExit
-
-# %% [markdown]
-# ## Training
-# Every step learns from another random hundred images: stochastic gradient descent (隨機梯度下降),
-# nearly as good as all 55,000 at every step, and 550 times cheaper. `model.fit` has such a loop
-# inside; here it stands open, as in the notes. The loss is the notes' cross-entropy. It gets the
-# logits (`from_logits=True`) and does softmax and log together, so it never meets log(0).
+# ## Softmax and loss
+# The softmax makes probabilities of the ten logits: it takes e to the power of each and divides by
+# the sum of the ten results, so that they are above 0 and add up to 1. The loss is the notes'
+# cross-entropy (交叉熵): minus the logarithm of the probability that the right digit got. The notes
+# take the softmax and the logarithm one after the other; where a probability is too small for a
+# 32-bit number it becomes 0, log(0) is minus infinity, and their `0 * log(0)` makes the whole loss
+# nan ("not a number"). With `from_logits=True` Keras does both in one formula, which has no such
+# place.
+#
+# "Sparse" means that a label is one number, such as 3, where the notes' one-hot label is ten
+# numbers with a single 1 at place 3. The loss is the same.
 
 # %%
 cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 optimizers = {"adam": keras.optimizers.Adam, "adadelta": keras.optimizers.Adadelta}
-optimizer = optimizers[cfg.optimizer](cfg.learning_rate, epsilon=1e-8)  # TF1's epsilon
-model.compile(optimizer, cross_entropy)  # now train_on_batch is the notes' train_step
-
-
-def predict(v_xs):
-    """Logits (n, 10) of images (n, 784), 500 at a time: all at once took the notes 3 GB."""
-    starts = range(0, len(v_xs), 500)
-    return np.concatenate([model.predict_on_batch(v_xs[i : i + 500]) for i in starts])
-
-
-def compute_accuracy(v_xs, v_ys):
-    correct_prediction = predict(v_xs).argmax(axis=1) == v_ys  # (n,)
-    return float(correct_prediction.mean())
-
-
-v_xs, v_ys = mnist.test.images, mnist.test.labels  # never learned from
-W_before = model.weights[0].numpy()  # (5, 5, 1, 32), to see later what has changed
-steps, accuracy = [], []
-for i in range(cfg.steps):
-    batch_xs, batch_ys = mnist.train.next_batch(cfg.batch_size)
-    model.train_on_batch(batch_xs, batch_ys)
-    if i % 50 == 0:
-        steps.append(i)
-        accuracy.append(compute_accuracy(v_xs, v_ys))
-        print(f"step {i:3}: test accuracy {accuracy[-1]:.4f}")
-model.save_weights(saved)
-
-notes = [0.103, 0.7985, 0.8934, 0.9172, 0.9296, 0.9409, 0.9411]  # at steps 0, 50, 100 …
-notes += [0.951, 0.9495, 0.9536, 0.9611, 0.9586, 0.9643]
-lines = {f"here, {cfg.optimizer}": (steps, accuracy)}
-dots = {"in the notes": (range(0, 601, 50), notes)}
-common.show(common.curve(lines, dots, xlabel="step", ylabel="test accuracy"), "accuracy")
+optimizer = optimizers[lesson.optimizer](lesson.learning_rate, epsilon=1e-8)  # TF1's epsilon
+model.compile(optimizer, cross_entropy, metrics=["accuracy"])
 
 # %% [markdown]
-# ## Softmax
-# The softmax takes e to the power of each logit and divides by the sum of the ten, so that the
-# results are above 0 and add up to 1: probabilities. Here are both for the first test image.
+# ## Training
+# Every step learns from a hundred images chosen at random. That is stochastic gradient descent
+# (隨機梯度下降): the direction is not as exact as with all 55,000 images, but a step costs a 550th.
+# The accuracy is measured on the 10,000 test images, from which the network never learns.
+#
+# The notes print `AdadeltaOptimizer(0.0001)`, and with it their own figures cannot be had (the next
+# section shows why). Mofan's own script has `AdamOptimizer(1e-4)`, and Adam is what we take.
+#
+# The notes look after the step is made, so that "step 0" has already learned from a hundred images.
+# We do the same, in order to compare.
 
 # %%
-v_logits = predict(v_xs)  # (10000, 10)
-prediction = keras.ops.softmax(v_logits).numpy()  # (10000, 10)
+v_xs, v_ys = mnist.test.images, mnist.test.labels
+first_weights = model.get_weights()  # to see later what has changed
+if lesson.predict:  # your digit is read by the network of the last run: nothing to train
+    lesson.load_weights(model, "cnn")
+    lesson.steps = 0
+
+accuracy = {}  # step: accuracy
+for i in range(lesson.steps):
+    batch_xs, batch_ys = mnist.train.next_batch(lesson.batch_size)
+    model.train_on_batch(batch_xs, batch_ys)
+    if i % 50 == 0:
+        loss, accuracy[i] = model.evaluate(v_xs, v_ys, batch_size=500, verbose=0)
+        print(f"step {i:3}: test accuracy {accuracy[i]:.4f}")
+
+# %%
+notes = [0.103, 0.7985, 0.8934, 0.9172, 0.9296, 0.9409, 0.9411]  # at steps 0, 50, 100 …
+notes += [0.951, 0.9495, 0.9536, 0.9611, 0.9586, 0.9643]
+if lesson.steps:
+    lesson.save_weights(model, "cnn")
+    lines = {f"here, {lesson.optimizer}": (list(accuracy), list(accuracy.values()))}
+    dots = {"in the notes": (range(0, 601, 50), notes)}
+    fig = common.curve(lines, dots, xlabel="step", ylabel="test accuracy")
+    lesson.show(fig, "accuracy", "Test accuracy every 50 steps: the notes' 13 figures and ours.")
+
+# %% [markdown]
+# ## Why Adadelta(0.0001) stands still
+# Adam's first step is the learning rate, 0.0001, whether the gradient is small or large. Adadelta
+# takes the size of its steps from its past steps. At first there are none; in their place stands
+# the root of epsilon, sqrt(1e-8) = 0.0001, a number that is only meant to prevent a division by 0.
+# The first step is about the learning rate times this number, 0.0001 x 0.0001; and since it is so
+# small, the next ones are small as well.
+#
+# So take the network as it was before the training, and train it for 51 steps with that optimizer.
+# How far has it moved the weight that it has moved most?
+
+# %%
+twin = keras.models.clone_model(model)
+twin.set_weights(first_weights)
+twin.compile(keras.optimizers.Adadelta(1e-4, epsilon=1e-8), cross_entropy, metrics=["accuracy"])
+for _ in range(min(lesson.steps, 51)):
+    batch_xs, batch_ys = mnist.train.next_batch(lesson.batch_size)
+    twin.train_on_batch(batch_xs, batch_ys)
+loss, adadelta_accuracy = twin.evaluate(v_xs, v_ys, batch_size=500, verbose=0)
+moved = max(np.abs(new - old).max() for new, old in zip(twin.get_weights(), first_weights))
+commonest = np.bincount(v_ys).max() / len(v_ys)  # how often always answering 1 is right
+print(f"\n51 steps of Adadelta(0.0001) have moved no weight further than {moved:.1e};")
+print(
+    f"test accuracy {adadelta_accuracy:.4f}, always answering the commonest digit {commonest:.4f}"
+)
+
+# %% [markdown]
+# ## One answer
+# The first test image is a 7. Here are its ten logits and what the softmax makes of them.
+
+# %%
+v_logits = model.predict(v_xs, batch_size=500, verbose=0)  # (10000, 10)
+prediction = keras.ops.softmax(v_logits).numpy()  # (10000, 10), each row adds up to 1
 print("\ndigit        logit  probability")
 for digit in range(10):
     print(f"{digit:5} {v_logits[0, digit]:12.2f} {prediction[0, digit]:12.5f}")
 
 # %% [markdown]
-# ## Inside the network
-# First eight of the 32 filters, bright where they ask for ink. They still look like the noise they
-# began as; the change is edges and blobs. Then eight channels of each stage: still a digit after
-# the first convolution, only its features (特徵) after the last pooling.
+# ## What the first filters have learned
+# After a thousand steps the filters still look like the noise that they began as, because the
+# training has moved them only a little. The third row shows what it has added, and this is no
+# noise: light pixels lie beside light ones and dark beside dark ones, in strips and blobs, which is
+# what an edge needs. As a number: the correlation of each weight with its right neighbour. In noise
+# it is near 0.
 
 # %%
-W_conv1 = model.weights[0].numpy()  # (5, 5, 1, 32)
-filters, channels = [], []
-for W in (W_before, W_conv1, W_conv1 - W_before):
-    filters += [W[:, :, 0, k] for k in range(8)]
-fig = common.image_grid(filters, 8, rows=["before", "after", "change"], cmap="gray")
-common.show(fig, "filters")
+before, after = first_weights[0], conv1.kernel.numpy()  # (5, 5, 1, 32)
+change = after - before
+noise = np.corrcoef(before[:, :-1].ravel(), before[:, 1:].ravel())[0, 1]
+learned = np.corrcoef(change[:, :-1].ravel(), change[:, 1:].ravel())[0, 1]
 
+filters = [W[:, :, 0, k] for W in (before, after, change) for k in range(8)]
+rows = ["before", "after", "change"]
+fig = common.image_grid(filters, 8, rows=rows, cmap="gray", vmin=-0.2, vmax=0.2)
+lesson.show(fig, "filters", "Eight of the 32 filters before and after, and what was learned.")
+
+# %% [markdown]
+# ## A digit on its way
+# Eight images of each stage. After the first convolution one still sees the digit, here as its
+# body, there as its edges; after the last pooling only spots are left, each of which says that
+# something is there. A person cannot read them any more; the classifier can.
+
+# %%
 watch = keras.Model(xs, [h_conv1, h_pool1, h_conv2, h_pool2])
+channels = []
 for stage in watch(v_xs[:1]):  # (1, 28, 28, 32) … (1, 7, 7, 64)
     values = np.float32(stage[0])
     channels += [values[:, :, k] for k in range(8)]
-names = ["h_conv1\n28x28x32", "h_pool1\n14x14x32", "h_conv2\n14x14x64", "h_pool2\n7x7x64"]
-common.show(common.image_grid(channels, 8, rows=names), "stages")
+rows = ["h_conv1\n28x28x32", "h_pool1\n14x14x32", "h_conv2\n14x14x64", "h_pool2\n7x7x64"]
+fig = common.image_grid(channels, 8, rows=rows)
+lesson.show(fig, "stages", "The first test digit at four stages, eight images of each stage.")
 
 # %% [markdown]
 # ## Most confidently wrong
-# The wrong answers with the highest probability. Some a person would get wrong as well.
+# These wrong answers have the highest probability. Some of the digits a person would misread too.
 
 # %%
-answer, confidence = prediction.argmax(axis=1), prediction.max(axis=1)
+answer, confidence = prediction.argmax(axis=1), prediction.max(axis=1)  # (10000,) each
 wrong = np.flatnonzero(answer != v_ys)
 worst = wrong[np.argsort(-confidence[wrong])][:12]
 titles = [f"{answer[i]}, {confidence[i]:.0%} sure\nis a {v_ys[i]}" for i in worst]
-common.show(common.image_grid(v_xs[worst].reshape(-1, 28, 28), 6, titles), "wrong")
+fig = common.image_grid(v_xs[worst].reshape(-1, 28, 28), 6, titles)
+lesson.show(fig, "wrong", "The twelve wrong answers of which the network is most sure.")
 
 # %% [markdown]
 # ## In the notes, and here
-# With seeds 1 to 5 the accuracy was at most 0.060 from the notes' up to step 100, where much is
-# luck, and at most 0.016 after that. The tolerances are a little wider: 0.08 and 0.02.
+# The baseline is always answering the commonest digit. With seeds 1 to 5 the accuracy was at most
+# 0.060 from the notes' up to step 100, where much is luck, and at most 0.016 after that; the
+# tolerances are 0.08 and 0.02. Step 0 is no claim, because any untrained network is about there.
 
 # %%
 rows = []
-for step, value, theirs in zip(steps, accuracy, notes):
-    tolerance = 0.08 if step <= 100 else 0.02
-    holds = abs(value - theirs) <= tolerance
-    rows.append((f"test accuracy at step {step}", theirs, value, holds))
-rows.append(("test accuracy at the end", "-", float(np.mean(answer == v_ys)), None))
-common.report(rows)
+for step, theirs in zip(accuracy, notes):
+    holds = abs(accuracy[step] - theirs) < (0.08 if step <= 100 else 0.02)
+    holds = None if step == 0 else holds
+    rows.append((f"test accuracy at step {step}", theirs, accuracy[step], commonest, holds))
+rows.append(("test accuracy at the end", "-", np.mean(answer == v_ys), commonest, None))
+rows.append(("neighbours in what filters learned", "-", learned, noise, learned > 0.3 > abs(noise)))
+stands_still = adadelta_accuracy < notes[1] - 0.3
+slips = [("Adadelta(0.0001) at step 50", notes[1], adadelta_accuracy, commonest, stands_still)]
+if lesson.steps:
+    lesson.report(rows, slips)
 
 # %% [markdown]
+# ## Where the notes slip
+# - `AdadeltaOptimizer(0.0001)` never gave the figures printed below it; rerun in TF1, that code has
+#   0.102 after 300 steps. It is the transcript's; Mofan's own script has `AdamOptimizer(1e-4)`,
+#   which rerun in TF1 comes to 0.9623 at step 600, where the notes print 0.9643.
+# - "A convolution makes the image smaller": theirs does not, only their pooling does.
+# - `tf.log(prediction)` by hand is minus infinity where a probability is 0.
+#
 # ## Try it 動手試試
 # Predict first, then run. Ten times the rate, `--learning-rate 0.001`: better or worse? A tenth of
-# the images, `--batch-size 10`: how much is lost? Keras's own rate for the notes' optimizer,
+# the images, `--batch-size 10`: how much is lost? The rate of the paper that proposed Adadelta,
 # `--optimizer adadelta --learning-rate 1`: does it learn now?
 #
-# Measured: at the end 0.9873, 0.9390 and 0.9826; with the notes' settings 0.9729 (all seed 1).
+# Measured: at the end 0.9873, 0.9390 and 0.9826; with the settings of this lesson 0.9729 (seed 1).
+
+# %% [markdown]
+# ## Your own digit
+# Write a digit on paper, photograph it, and give the picture to `--predict`, several if you like.
+# `load_digit` makes of it what MNIST's makers made of theirs: the ink bright on black, 20 pixels
+# large, its centre of mass in the middle. The figure shows your picture and what the network saw.
+
+# %%
+pictures, titles, refused = [], [], []
+for path in lesson.predict:
+    try:
+        digit = common.load_digit(path)  # (784,)
+    except common.Trouble as trouble:
+        refused.append(str(trouble))
+        continue
+    probability = keras.ops.softmax(model(digit[None])).numpy()[0]  # (10,)
+    titles += ["your picture", f"{probability.argmax()}, {probability.max():.0%} sure"]
+    pictures += [common.read_image(path), digit.reshape(28, 28)]
+    print(f"{path}: {titles[-1]}")
+if pictures:
+    fig = common.image_grid(pictures, 4, titles)
+    lesson.show(fig, "predict", "Your picture, and beside it what the network saw of it.")
+if refused:
+    raise common.Trouble("\n".join(refused))

@@ -1,11 +1,10 @@
 """Fixtures that more than one test file uses."""
 
-import ast
 import subprocess
 import sys
 
 import pytest
-from running import LESSONS, ROOT, read_results, run_here  # puts lessons/ on the path
+from running import ROOT, read_results, run_here  # puts lessons/ on the path
 
 
 def pytest_collection_modifyitems(items):
@@ -38,30 +37,12 @@ def make_lessons(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def full_run(make_lessons):
-    """full_run(15): results.json of lesson 15 at the notes' settings, with seed 1, and `here`."""
+    """full_run(15): results.json of lesson 15 at the notes' settings, with seed 1, `here` and `holds`."""
 
     def run(number):
         results = read_results(make_lessons[0], number)
         here = {row["name"]: row["here"] for row in results["results"]}
-        return results | {"here": here}
+        holds = {row["name"]: row["holds"] for row in results["results"]}
+        return results | {"here": here, "holds": holds}
 
     return run
-
-
-@pytest.fixture(scope="session")
-def defaults():
-    """defaults(15): what lesson 15 hands to `common.settings`, its flags and its `smoke`."""
-
-    def read(number):
-        tree = ast.parse(LESSONS[number].read_text("utf-8"))
-        call = next(
-            node
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "common.settings"
-        )
-        keywords = {keyword.arg: eval(ast.unparse(keyword.value), {}) for keyword in call.keywords}
-        assert keywords.pop("lesson") == number
-        smoke = keywords.pop("smoke")
-        return keywords, smoke
-
-    return read
