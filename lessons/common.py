@@ -6,7 +6,7 @@ import io
 import json
 import os
 import platform
-import shlex
+import re
 import shutil
 import sys
 import time
@@ -41,9 +41,8 @@ def _flags():
     """The command line's if a lesson was started, by whatever Python; LESSON_ARGS's in cells."""
     if _is_script():
         return sys.argv[1:]
-    words = shlex.shlex(os.environ.get("LESSON_ARGS", ""), posix=True)
-    words.whitespace_split, words.escape, words.quotes, words.commenters = True, "", '"', ""
-    return list(words)
+    words = re.findall(r'"([^"]*)"|(\S+)', os.environ.get("LESSON_ARGS", ""))
+    return [quoted or word for quoted, word in words]
 
 
 def _is_script():
@@ -82,7 +81,7 @@ def lesson(doc, number, *, smoke, **defaults):
         if isinstance(value, int | float) and not low < value < high:
             flag = "--" + name.replace("_", "-")
             parser.error(f"{flag} must be above {low} and below {high}, not {value}")
-    lesson._start(number, doc or f"Lesson {number}", settings)
+    lesson._start(number, doc, settings)
     return lesson
 
 
@@ -92,9 +91,10 @@ class Lesson:
     def _start(self, number, doc, settings):
         if hasattr(sys.stdout, "reconfigure"):  # a terminal without Chinese shows "?"
             sys.stdout.reconfigure(errors="replace", line_buffering=True)
-        print(doc.partition("\n")[0])
-        title = doc.partition("\n")[0].partition(": ")[2]
-        self._results = dict(lesson=number, title=title, settings=settings, smoke=self.smoke)
+        title = doc.partition("\n")[0] if str(doc).startswith("Lesson") else f"Lesson {number}"
+        print(title)
+        self._results = dict(lesson=number, title=title.partition(": ")[2])
+        self._results |= dict(settings=settings, smoke=self.smoke)
         self._figures, self._began = [], time.monotonic()
         self.folder = self.out.expanduser() / f"lesson{number}"
         try:
@@ -155,11 +155,7 @@ class Lesson:
         import keras
         import tensorflow as tf
 
-        names = "name", "notes", "here", "baseline", "holds"
-        results = [dict(zip(names, row)) for row in [*rows, *slips]]
-        for row, is_slip in zip(results, [False] * len(rows) + [True] * len(slips)):
-            if row["holds"] is not None:
-                row["holds"] = ("slip" if is_slip else "yes") if row["holds"] else "no"
+        results = [_row("yes", *row) for row in rows] + [_row("slip", *row) for row in slips]
         print("", *table(results), sep="\n")
         print(f"{count(results)}; figures and results.json are in\n{self.folder}")
         versions = dict(tensorflow=tf.__version__, keras=keras.__version__)
@@ -174,6 +170,12 @@ class Lesson:
         text = json.dumps(self._results, indent=1, default=lambda value: value.tolist())
         part.write_text(text, "utf-8")
         part.replace(self.folder / "results.json")  # whole or not at all
+
+
+def _row(verdict, name, notes, here, baseline, holds):
+    if holds is not None:
+        holds = verdict if holds else "no"
+    return dict(name=name, notes=notes, here=here, baseline=baseline, holds=holds)
 
 
 def table(results):

@@ -211,19 +211,21 @@ for digit in range(10):
 # %% [markdown]
 # ## What the first filters have learned
 # After a thousand steps the filters still look like the noise that they began as, because the
-# training has moved them only a little. The third row shows what it has added, and this is no
-# noise: light pixels lie beside light ones and dark beside dark ones, in strips and blobs, which is
-# what an edge needs. As a number: the correlation of each weight with its right neighbour. In noise
-# it is near 0.
+# training has moved them only a little. The third row shows what it has added, five times as
+# strong, and this is no noise: light pixels lie beside light ones and dark beside dark ones,
+# because strokes are wider than one pixel. As a number: the correlation (-1 to 1) of each weight
+# with its right neighbour. In noise it is near 0. The mean of each filter is taken out first,
+# because a filter that only grows lighter as a whole has learned nothing about neighbours.
 
 # %%
 before, after = first_weights[0], conv1.kernel.numpy()  # (5, 5, 1, 32)
 change = after - before
+change -= change.mean(axis=(0, 1))
 noise = np.corrcoef(before[:, :-1].ravel(), before[:, 1:].ravel())[0, 1]
 learned = np.corrcoef(change[:, :-1].ravel(), change[:, 1:].ravel())[0, 1]
 
-filters = [W[:, :, 0, k] for W in (before, after, change) for k in range(8)]
-rows = ["before", "after", "change"]
+filters = [W[:, :, 0, k] for W in (before, after, 5 * change) for k in range(8)]
+rows = ["before", "after", "change x 5"]
 fig = common.image_grid(filters, 8, rows=rows, cmap="gray", vmin=-0.2, vmax=0.2)
 lesson.show(fig, "filters", "Eight of the 32 filters before and after, and what was learned.")
 

@@ -37,7 +37,7 @@ def make_lessons(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def full_run(make_lessons):
-    """full_run(15): results.json of lesson 15 at the notes' settings, with seed 1, `here` and `holds`."""
+    """full_run(15): results.json of lesson 15 at the notes' settings, `here` and `holds`."""
 
     def run(number):
         results = read_results(make_lessons[0], number)

@@ -51,15 +51,16 @@ def read_results(out, number):
     return json.loads(path.read_text("utf-8")) if path.exists() else {}
 
 
-def run_lesson(number, *flags, timeout=900, **options):
+def run_lesson(number, *flags, environment=(), timeout=900, **options):
     """Run a lesson in a process of its own; returns the CompletedProcess, its output as text."""
-    command = [sys.executable, str(LESSONS[number]), *map(str, flags)]
-    environment = os.environ | {"PYTHONIOENCODING": "utf-8"}
     return subprocess.run(
-        command,
-        **dict(env=environment, stdin=subprocess.DEVNULL, timeout=timeout) | options,
+        [sys.executable, LESSONS[number], *map(str, flags)],
+        env=os.environ | {"PYTHONIOENCODING": "utf-8"} | dict(environment),
+        stdin=subprocess.DEVNULL,
+        timeout=timeout,
         capture_output=True,
         encoding="utf-8",
+        **options,
     )
 
 
