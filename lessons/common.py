@@ -130,17 +130,21 @@ class Lesson:
 
     def save_weights(self, model, name):
         """Save to `<name>.weights.h5`, which is written whole or not at all."""
+        import keras
+
         path, part = self.folder / f"{name}.weights.h5", self.folder / "part.weights.h5"
-        if shutil.disk_usage(self.folder).free < 16 * model.count_params():  # with Adam's state
+        if shutil.disk_usage(self.folder).free < 2e6 + 4 * model.count_params():  # bytes
             raise Trouble(f"the disk is full: {path} is not written; see --out")
-        model.save_weights(part)
+        keras.Model(model.inputs, model.outputs).save_weights(part)  # without the optimizer's state
         part.replace(path)
 
     def load_weights(self, model, name):
         """Load what `save_weights` saved; raises Trouble if it is missing or damaged."""
+        import keras
+
         path = self.folder / f"{name}.weights.h5"
         try:
-            model.load_weights(path)
+            keras.Model(model.inputs, model.outputs).load_weights(path)
         except Exception:  # h5py and Keras have many kinds
             reason = "is damaged" if path.exists() else "is missing"
             raise Trouble(f"{path} {reason}: run the lesson first, to train a network") from None

@@ -158,7 +158,7 @@ for i in range(lesson.steps):
     batch_xs, batch_ys = mnist.train.next_batch(lesson.batch_size)
     model.train_on_batch(batch_xs, batch_ys)
     if i % 50 == 0:
-        loss, accuracy[i] = model.evaluate(v_xs, v_ys, batch_size=500, verbose=0)
+        loss, accuracy[i] = model.evaluate(v_xs, v_ys, batch_size=200, verbose=0)
         print(f"step {i:3}: test accuracy {accuracy[i]:.4f}")
 
 # %%
@@ -189,7 +189,7 @@ twin.compile(keras.optimizers.Adadelta(1e-4, epsilon=1e-8), cross_entropy, metri
 for _ in range(min(lesson.steps, 51)):
     batch_xs, batch_ys = mnist.train.next_batch(lesson.batch_size)
     twin.train_on_batch(batch_xs, batch_ys)
-loss, adadelta_accuracy = twin.evaluate(v_xs, v_ys, batch_size=500, verbose=0)
+loss, adadelta_accuracy = twin.evaluate(v_xs, v_ys, batch_size=200, verbose=0)
 moved = max(np.abs(new - old).max() for new, old in zip(twin.get_weights(), first_weights))
 commonest = np.bincount(v_ys).max() / len(v_ys)  # how often always answering 1 is right
 print(f"\n51 steps of Adadelta(0.0001) have moved no weight further than {moved:.1e};")
@@ -202,7 +202,7 @@ print(
 # The first test image is a 7. Here are its ten logits and what the softmax makes of them.
 
 # %%
-v_logits = model.predict(v_xs, batch_size=500, verbose=0)  # (10000, 10)
+v_logits = model.predict(v_xs, batch_size=200, verbose=0)  # (10000, 10)
 prediction = keras.ops.softmax(v_logits).numpy()  # (10000, 10), each row adds up to 1
 print("\ndigit        logit  probability")
 for digit in range(10):
