@@ -10,129 +10,91 @@ Exit status: 0, 1 if a lesson fails (nothing is written then), 2 for bad argumen
 """
 
 import argparse
-import contextlib
 import datetime
 import json
 import os
 import re
 import shutil
 import struct
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
-import notes as readers_notes
-import translations
-from translations import LANGUAGES, MEASURED, Words
-
 try:
     import jinja2
     import jupytext
+    import live
     import nbformat
+    import notes as readers_notes
+    import translations
     from markdown_it import MarkdownIt
     from markupsafe import Markup
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, DeadKernelError
-    from nbformat.v4 import new_code_cell, new_markdown_cell
+    from nbformat.v4 import new_code_cell
     from pygments import highlight
     from pygments.formatters import HtmlFormatter
     from pygments.lexers import PythonLexer
+    from translations import LANGUAGES, Words, lesson_name
 except ImportError as error:
     raise SystemExit(f"{error}; set up with: pip install -r pages/requirements.txt") from error
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+LESSONS = sorted(ROOT.glob("lessons/lesson[0-9][0-9]_*.py"))
 MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
-
-# The figures that show best on the index what a lesson is about; elsewhere it is the first one.
-PICTURES = {"stages", "gates", "plane", "layers_tanh", "local_minima", "held_out"}
+# The figure that shows best on the index what a lesson is about.
+PICTURES = {
+    15: "stages",
+    16: "power_cut",
+    17: "gates",
+    18: "plane",
+    19: "shared_cell",
+    20: "layers_tanh",
+    21: "contours",
+    22: "held_out",
+}
 
 
 class Failed(Exception):
     """A lesson did not do what a page needs. The message says which one, and why."""
 
 
-def lessons():
-    """The lessons' scripts in order; raises Failed where there is none."""
-    paths = sorted(ROOT.glob("lessons/lesson[0-9][0-9]_*.py"))
-    if not paths:
-        raise Failed(f"no lessons in {ROOT / 'lessons'}")
-    return paths
-
-
-def catalogues():
-    """Every catalogue's path, and what it has to translate."""
-    return translations.of_all(lessons(), HERE / "templates", ROOT / "pages" / "zh")
-
-
 # --------------------------------------------------------------------------- notebooks
 
 SETUP = """\
-# In a clone this finds the lessons; elsewhere, as in Colab, it makes a clone first.
-import subprocess
+# Finds the folder `lessons`, in which common.py is, from wherever in the project this is opened.
 import sys
 from pathlib import Path
 
-REPOSITORY = {repository!r}
-here = Path.cwd()
-clones = [folder for folder in (here, *here.parents) if (folder / "lessons/common.py").exists()]
-if not clones:
-    clones = [here / "lessons-clone"]
-    subprocess.run(["git", "clone", "--depth", "1", REPOSITORY, str(clones[0])], check=True)
-sys.path.insert(0, str(clones[0] / "lessons"))"""
+for folder in (Path.cwd(), *Path.cwd().parents):
+    sys.path.append(str(folder / "lessons"))"""
 
 
-def notebook(path, words):
-    """A lesson's script as a notebook without outputs, runnable from a clone or in Colab. Its code
-    is the script's; the docstring, which no code needs, is prose here."""
-    made = jupytext.read(path)
-    for cell in made.cells:
-        if cell.cell_type == "markdown":
-            cell.source = words.text(cell.source)
-    setup = SETUP.format(repository=origin())
-    made.cells = [
-        new_markdown_cell(translations.head(translations.docstring(path), words)),
-        new_code_cell(setup, metadata={"tags": ["setup"], "jupyter": {"source_hidden": True}}),
-        *made.cells[1:],
-    ]
+def write_lesson(path, words, folder):
+    """Write a lesson as a notebook without outputs; in Chinese, as a script as well."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = translations.translated(path, words)
+    made.metadata["jupytext"] = {"cell_metadata_filter": "-all", "notebook_metadata_filter": "-all"}
+    script = jupytext.writes(made, "py:percent")
+    (folder / path.name).write_text(script, "utf-8", newline="\n")
+    made.cells.insert(1, new_code_cell(SETUP, metadata={"tags": ["setup"]}))
     for number, cell in enumerate(made.cells):
         cell["id"] = f"cell-{number}"  # random otherwise, so that no two builds were alike
     made.metadata = {
         "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
         "language_info": {"name": "python"},
     }
-    return made
-
-
-def origin():
-    """The address that this clone came from, without user names and passwords."""
-    command = ["git", "-C", str(ROOT), "config", "--get", "remote.origin.url"]
-    with contextlib.suppress(OSError):
-        url = subprocess.run(command, capture_output=True, text=True).stdout.strip()
-        url = re.sub(r"^(?:ssh://)?git@([^:/]+)[:/]", r"https://\1/", url)
-        if url.startswith("https://"):
-            return re.sub(r"^https://[^/@]*@", "https://", url)
-    return "<the address of this repository>"
+    nbformat.write(made, folder / f"{path.stem}.ipynb")
 
 
 def write_notebooks(out):
-    """Write each lesson's notebook in each language, the Chinese ones as scripts as well."""
-    for code, words in translations.in_all_languages(catalogues()).items():
-        folder = out / code.lower()
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in lessons():
-            made = notebook(path, words[path.stem.split("_")[0]])
-            nbformat.write(made, folder / f"{path.stem}.ipynb")
-            if code != "en":
-                for cell in made.cells:
-                    if cell.cell_type == "markdown":
-                        cell.source = translations.wrapped(cell.source)
-                bare = {"notebook_metadata_filter": "-all", "cell_metadata_filter": "-all"}
-                made.metadata["jupytext"] = bare
-                jupytext.write(made, folder / path.name, fmt="py:percent")
+    for language in LANGUAGES:
+        folder = out / language.code.lower()
+        for path in LESSONS:
+            write_lesson(path, Words(language.code, lesson_name(path)), folder)
         print(folder)
 
 
@@ -140,39 +102,40 @@ def write_notebooks(out):
 
 
 def run(path, flags, started):
-    """Execute a lesson as a notebook, once; it has no `__doc__` there, as in an editor's cells.
+    """Execute a lesson as a notebook, once.
 
     Returns:
-        `path`; `cells`, executed; `results`, results.json as a dict; `figures`, {name: PNG}.
+        `path`; `cells`, executed; `results`, results.json as a dict; `figures`, {file: PNG}.
 
     Raises:
         Failed: if it stops with an error, or ends without a report of its own or a figure.
     """
-    made = notebook(path, Words("en"))
+    made = jupytext.read(path)
+    made.cells.insert(1, new_code_cell(SETUP))
     out = Path("outputs/smoke" if "--smoke" in flags else "outputs")
-    arguments = " ".join([*flags, "--out", out.as_posix()])
     # Without this, ipykernel 7 warns on stderr that its ports on this machine are not encrypted.
     quiet = ["--log-level=ERROR"]
     client = NotebookClient(made, timeout=None, kernel_name="python3", extra_arguments=quiet)
     begun = time.monotonic()
+    arguments = " ".join([*flags, "--out", out.as_posix()])
     try:
         client.execute(cwd=str(ROOT), env=os.environ | {"LESSON_ARGS": arguments})
     except (CellExecutionError, DeadKernelError) as error:
         raise Failed(f"{path.name} failed:\n{plain(str(error)).strip()}") from error
-    folder = ROOT / out / path.stem.split("_")[0]
+    del made.cells[1]
+    folder = ROOT / out / lesson_name(path)
     report = folder / "results.json"
-    if not report.is_file():
-        raise Failed(f"{path.name} ended without a report ({report})")
-    if report.stat().st_mtime < started - 2:  # some file systems count in steps of 2 seconds
-        raise Failed(f"{path.name} ended, but its report is older than this build ({report})")
+    if not report.is_file() or report.stat().st_mtime < started - 2:  # some count in 2 seconds
+        raise Failed(f"{path.name} ended without a report of its own ({report})")
     results = json.loads(report.read_text("utf-8"))
-    figures = {name: (folder / name).read_bytes() for name in results["figures"]}
+    figures = {one["file"]: (folder / one["file"]).read_bytes() for one in results["figures"]}
     shown = [output for cell in made.cells for output in cell.get("outputs", []) if image(output)]
-    in_report = len(results["figures"])
-    if not in_report or len(shown) != in_report:
-        raise Failed(f"{path.name} showed {len(shown)} figures, its report has {in_report}")
+    if not figures or len(shown) != len(figures):
+        raise Failed(f"{path.name} showed {len(shown)} figures, its report has {len(figures)}")
     print(f"{path.name}: {time.monotonic() - begun:.0f} s", flush=True)
-    return SimpleNamespace(path=path, cells=made.cells, results=results, figures=figures)
+    return SimpleNamespace(
+        path=path, cells=made.cells, results=results, figures=figures, folder=folder
+    )
 
 
 def run_all(flags, jobs, started):
@@ -184,8 +147,9 @@ def run_all(flags, jobs, started):
         except Failed as error:
             return error
 
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this Python, whatever kernels the reader has
     # In threads even if it is one at a time: in the main thread nbclient would catch Ctrl-C.
-    outcomes = list(ThreadPoolExecutor(jobs).map(attempt, lessons()))
+    outcomes = list(ThreadPoolExecutor(jobs).map(attempt, LESSONS))
     failures = [str(outcome) for outcome in outcomes if isinstance(outcome, Failed)]
     if failures:
         raise Failed("\n\n".join(failures))
@@ -206,70 +170,47 @@ def plain(text):
 
 def page(run, words):
     """Everything that the templates show of a lesson that has run, in the language of `words`."""
-    doc = translations.docstring(run.path)
     number = run.results["lesson"]
     shown = SimpleNamespace(number=number, url=f"{run.path.stem}.html", script=run.path.name)
-    shown.results, shown.date = run.results, datetime.date.today().isoformat()
-    shown.numeral = readers_notes.NUMERALS.get(number, str(number))
-    shown.chinese = translations.in_script(doc.chinese, words.language)
-    shown.title, shown.intro = inline(doc.title, words), markdown(doc.intro, words)
-    shown.commands = [(command, inline(comment, words)) for command, comment in doc.commands]
-    shown.table = [[breakable(inline(cell, words)) for cell in row] for row in doc.table]
-    shown.slips = [inline(slip, words) for slip in doc.slips]
-    shown.credits = photographs(run.path)
-    telling = [name for name in run.figures if Path(name).stem in PICTURES]
-    shown.picture = [*telling, *run.figures][0]
+    shown.notebook, shown.date = f"{run.path.stem}.ipynb", datetime.date.today().isoformat()
+    shown.results, shown.numeral = run.results, readers_notes.NUMERALS.get(number, str(number))
+    shown.report = [row | {"name": words.filled(row["name"])} for row in run.results["results"]]
+    shown.captions = {f["file"]: words.filled(f["caption"]) for f in run.results["figures"]}
+    if f"{PICTURES[number]}.png" not in run.figures:
+        raise Failed(f"{run.path.name} has no figure {PICTURES[number]}, which the index shows")
+    shown.picture = f"{PICTURES[number]}.png"
+    head, *cells = translations.translated(run.path, words).cells
+    title, _, text = head.source.strip('"').partition("\n")
+    title = re.split("[:：] ?", title, maxsplit=1)[1]
+    shown.title = inline(title, words)
+    prose, _, commands = text.partition("\n    ")
+    shown.intro = markdown(prose, words)
+    shown.rows = [section(markdown("    " + commands, words), [])]
     figures = iter(run.figures.items())
-    shown.rows = [SimpleNamespace(id="settings", heading="", prose="", blocks=[])]
-    for cell in run.cells[1:]:
+    for cell, executed in zip(cells, run.cells[1:]):
         if cell.cell_type == "markdown":
-            shown.rows.append(section(cell.source, words, [row.id for row in shown.rows]))
-        elif "setup" not in cell.metadata.get("tags", []):
-            row = shown.rows[-1]
-            row.blocks.append(SimpleNamespace(kind="code", html=python(cell.source)))
-            for output in cell.outputs:
-                show(output, row, figures)
+            ids = [row.id for row in shown.rows]
+            shown.rows.append(section(markdown(cell.source, words), ids, executed.source))
+            continue
+        row = shown.rows[-1]
+        row.blocks.append(SimpleNamespace(kind="code", html=python(cell.source)))
+        for output in executed.outputs:
+            show(output, row, figures)
+    shown.tf1 = next(row for row in shown.rows if row.id.startswith("tf1"))
     return shown
 
 
-def section(source, words, ids):
-    """A markdown cell: its heading, if it begins with one, its prose, and an id not in `ids`, which
-    is the same in each language. What follows "Measured:" in "Try it" is folded."""
-    title = re.match(r"#+ +(.+)", source)
+def section(html, ids, english=""):
+    """A prose cell: its heading, if it begins with one, its prose, and an id not in `ids`, which
+    is the same in each language."""
+    title = re.match(r"#+ +(.+)", english)
     name = re.sub(r"[^a-z0-9]+", "-", title[1].lower()).strip("-") if title else ""
-    while name and name in [*ids, "main", "tf1", "slips", "report", "photographs"]:
+    while name and name in [*ids, "main", "report"]:
         name += "-again"
-    html = markdown(source, words)
-    heading = re.search(r"<h\d>(.*?)</h\d>\n?", html)
+    heading = re.match(r"<h\d>(.*?)</h\d>\n?", html)
     prose = html.replace(heading[0], "", 1) if heading else html
-    if title and title[1].startswith("Try it"):
-        prose = folded(prose, words.text(MEASURED))
     heading = Markup(heading[1]) if heading else ""
     return SimpleNamespace(id=name, heading=heading, prose=Markup(prose), blocks=[])
-
-
-def folded(html, measured):
-    """HTML whose answers, what follows `measured` in a paragraph or a list item, unfold."""
-    summary = f'<details class="answer"><summary>{measured.rstrip(":：")}</summary>'
-    answer = rf"<(p|li)>((?:(?!</\1>).)*?)\s*(?:{MEASURED}|{re.escape(measured)})\s*(.*?)</\1>"
-
-    def fold(match):
-        tag, question, text = match.groups()
-        if tag == "li":
-            return f"<li>{question}{summary}{text}</details></li>"
-        return f"<p>{question}</p>" * bool(question) + f"{summary}<p>{text}</p></details>"
-
-    return re.sub(answer, fold, html, flags=re.S)
-
-
-def photographs(path):
-    """Rows (file, author, licence) for a lesson that shows the cats and tigers, else none."""
-    if "cat_tiger" not in path.read_text("utf-8"):
-        return []
-    text = (ROOT / "data" / "cat_tiger" / "ATTRIBUTION.md").read_text("utf-8")
-    head, _, *rows = [translations.split_row(line) for line in text.splitlines() if line[:1] == "|"]
-    columns = [head.index(name) for name in ("file", "author", "licence")]
-    return [[row[column].strip("`") for column in columns] for row in rows]
 
 
 def show(output, row, figures):
@@ -295,30 +236,19 @@ def python(source):
     return Markup(html.rstrip("\n"))
 
 
-def markdown(source, words, render=MARKDOWN.render, tag="div"):
-    """Markdown to HTML in the language of `words`. English is marked where a page is Chinese, and
-    Chinese where it is English, for fonts and screen readers."""
-    text = words(source)
-    html = render(source if text is None else text).strip()
-    if text is None or words.language == "en":
-        chinese = rf"<code>.*?</code>|[{translations.CHINESE}]+"
+def markdown(source, words, render=MARKDOWN.render):
+    """Markdown to HTML. On an English page what is Chinese is marked, for fonts and readers."""
+    html = render(translations.joined(source)).strip()
+    if words.language == "en":
+        chinese = rf"(<code>.*?</code>)|([{translations.CHINESE}]+)"
         html = re.sub(
-            chinese,
-            lambda m: m[0] if m[0][0] == "<" else f'<span lang="zh-Hant">{m[0]}</span>',
-            html,
-            flags=re.S,
+            chinese, lambda m: m[1] or f'<span lang="zh-Hant">{m[2]}</span>', html, flags=re.S
         )
-    return Markup(html if text is not None else f'<{tag} class="english" lang="en">{html}</{tag}>')
+    return Markup(html)
 
 
 def inline(source, words):
-    return markdown(source, words, MARKDOWN.renderInline, "span")
-
-
-def breakable(html):
-    """Let a narrow column break a long name after a dot, a bracket or an underscore."""
-    code = re.compile("<code>.*?</code>", re.S)
-    return Markup(code.sub(lambda m: re.sub(r"(?<=[.(,=_])(?=\w)", "<wbr>", m[0]), html))
+    return markdown(source, words, MARKDOWN.renderInline)
 
 
 # ------------------------------------------------------------------------------- site
@@ -326,19 +256,21 @@ def breakable(html):
 
 def write_site(runs, out, notes):
     """Write the pages in each language; `notes` has the reader's own sections by lesson number."""
-    pages = {
-        code: ([page(run, words[run.path.stem.split("_")[0]]) for run in runs], words["pages"])
-        for code, words in translations.in_all_languages(catalogues()).items()
-    }
-    out.mkdir(parents=True, exist_ok=True)
     for run in runs:
         folder = out / f"lesson{run.results['lesson']}"
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         for name, content in run.figures.items():
             (folder / name).write_bytes(content)
     shutil.copy(HERE / "style.css", out)
+    live.export(runs, out)
     for language in LANGUAGES:
-        write_language(language, *pages[language.code], out / language.folder, notes)
+        words = Words(language.code, "pages")
+        shown = [page(run, Words(language.code, "pages", lesson_name(run.path))) for run in runs]
+        write_language(language, shown, words, out / language.folder, notes)
+        for run in runs:
+            write_lesson(
+                run.path, Words(language.code, lesson_name(run.path)), out / language.folder
+            )
 
 
 def write_language(language, shown, words, folder, notes):
@@ -351,15 +283,14 @@ def write_language(language, shown, words, folder, notes):
         extensions=["jinja2.ext.i18n"],
     )
     environment.policies["ext.i18n.trimmed"] = True
-    environment.install_gettext_callables(words.text, None, newstyle=True)
-    environment.filters.update(cell=cell)
+    environment.install_gettext_callables(words, None, newstyle=True)
+    environment.filters["cell"] = cell
     environment.globals.update(
         lessons=shown,
         language=language,
         languages=LANGUAGES,
         root="../" if language.folder else "",
         smoke=any(lesson.results["smoke"] for lesson in shown),
-        complete=all(map(words, translations.of_pages(HERE / "templates"))),
     )
     folder.mkdir(exist_ok=True)
 
@@ -369,10 +300,16 @@ def write_language(language, shown, words, folder, notes):
 
     for lesson in shown:
         own = notes.get(lesson.number)
-        own = own and translations.in_script(own, language.code)
+        if own and language.code == "zh-Hans":
+            own = translations.simplified(own)
         own = own and dict(heading=own.split("\n")[0], blocks=readers_notes.blocks(own))
-        write(lesson.url, "lesson.html", lesson=lesson, notes=own)
+        credits = (ROOT / "data" / "cat_tiger" / "ATTRIBUTION.md").read_text("utf-8")
+        credits = MARKDOWN.render(credits) if lesson.number == 22 else ""
+        write(lesson.url, "lesson.html", lesson=lesson, notes=own, credits=Markup(credits))
     write("tf1.html", "tf1.html")
+    glossary = (HERE / "zh" / "glossary.md").read_text("utf-8")
+    glossary = translations.simplified(glossary) if language.code == "zh-Hans" else glossary
+    write("glossary.html", "glossary.html", glossary=Markup(MARKDOWN.render(glossary)))
     write("index.html", "index.html")
 
 
@@ -389,38 +326,29 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    commands = parser.add_subparsers(dest="command", required=True)
-    make_notebooks = commands.add_parser("notebooks", help="write notebooks/*/*.ipynb")
-    make_notebooks.add_argument("--out", type=Path, default=ROOT / "notebooks", metavar="DIR")
-    make_site = commands.add_parser("site", help="run the lessons, write pages/site/")
-    make_site.add_argument("--out", type=Path, default=HERE / "site", metavar="DIR")
-    make_site.add_argument("--notes", metavar="FILE", help="your own copy of the notes")
-    make_site.add_argument("--smoke", action="store_true", help="run the lessons with --smoke")
-    commands.add_parser("translations", help="bring pages/zh/*.po up to date with the English")
+    parser.add_argument("command", choices=["notebooks", "site", "translations"])
+    parser.add_argument("--out", type=Path, metavar="DIR", help="notebooks, or pages/site")
+    parser.add_argument("--notes", metavar="FILE", help="site: your own copy of the notes")
+    parser.add_argument("--smoke", action="store_true", help="site: run the lessons with --smoke")
     arguments = parser.parse_args(arguments)
-    for stream in (sys.stdout, sys.stderr):  # a terminal without Chinese shows "?", not a crash
-        with contextlib.suppress(AttributeError):
-            stream.reconfigure(errors="replace")
+    if hasattr(sys.stdout, "reconfigure"):  # a terminal without Chinese shows "?"
+        sys.stdout.reconfigure(errors="replace")
     try:
         if arguments.command == "translations":
-            for path, wanted in catalogues().items():
-                translations.update(path, wanted)
-            return 0
-        if arguments.command == "notebooks":
-            write_notebooks(arguments.out)
-            return 0
-        notes = readers_notes.read(arguments.notes) if arguments.notes else {}
-        if notes and (missing := readers_notes.NUMERALS.keys() - notes.keys()):
-            print(f"{arguments.notes}: no section {sorted(missing)}, those pages go without")
-        translations.in_all_languages(
-            catalogues()
-        )  # what is wrong with a catalogue or a folder is said
-        arguments.out.mkdir(parents=True, exist_ok=True)  # before minutes of work, not after
-        # Two smoke runs at a time: most of their time goes into imports, which take one core.
-        flags, jobs = (["--smoke"], 2) if arguments.smoke else ([], 1)
-        runs = run_all(flags, jobs, time.time())
-        write_site(runs, arguments.out, notes)
-    except (readers_notes.Unreadable, translations.BadCatalogue, OSError) as error:
+            translations.update(LESSONS)
+        elif arguments.command == "notebooks":
+            write_notebooks(arguments.out or ROOT / "notebooks")
+        else:
+            out = arguments.out or HERE / "site"
+            out.mkdir(parents=True, exist_ok=True)  # before minutes of work, not after
+            notes = readers_notes.read(arguments.notes) if arguments.notes else {}
+            if notes and (missing := readers_notes.NUMERALS.keys() - notes.keys()):
+                print(f"{arguments.notes}: no section {sorted(missing)}, those pages go without")
+            # Two smoke runs at a time: most of their time goes into imports, on one core.
+            flags, jobs = (["--smoke"], 2) if arguments.smoke else ([], 1)
+            write_site(run_all(flags, jobs, time.time()), out, notes)
+            print(out / "index.html")
+    except (readers_notes.Unreadable, OSError) as error:
         print(f"build.py: {error}", file=sys.stderr)
         return 2
     except Failed as error:
@@ -429,7 +357,6 @@ def main(arguments=None):
     except KeyboardInterrupt:
         print("\nbuild.py: stopped by Ctrl-C", file=sys.stderr, flush=True)
         os._exit(130)  # without waiting for the lessons; each kernel ends with its parent
-    print(arguments.out / "index.html")
     return 0
 
 
