@@ -95,7 +95,7 @@ fig, ax = plt.subplots(figsize=(6.6, 2.6))
 ax.hist(ys[:tigers], bins=20, label="tigers", color="C1")
 ax.hist(ys[tigers:], bins=10, label="cats", color="C0", alpha=0.7)
 ax.set(xlabel="length, cm", ylabel="pictures")
-ax.legend()
+ax.legend(ncols=2, loc="lower right", bbox_to_anchor=(1, 1))
 lesson.show(fig, "lengths", "The lengths that were made up for the pictures to learn from.")
 
 # %% [markdown]
@@ -210,7 +210,7 @@ lesson.load_weights(net, "head")
 remembered = predict(net, pool5)  # (14,)
 pair = [0, tigers]  # the first tiger and the first cat
 titles = [f"Len: {remembered[i]:.1f} cm" for i in pair]
-fig = common.image_grid(xs[pair], 2, titles)
+fig = common.image_grid(xs[pair], 4, titles)
 lesson.show(fig, "eval", "The notes' eval: a tiger and a cat that it has learned from.")
 
 # %% [markdown]
