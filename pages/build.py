@@ -78,7 +78,7 @@ def write_lesson(path, words, folder):
     folder.mkdir(parents=True, exist_ok=True)
     made = translations.translated(path, words)
     made.metadata["jupytext"] = {"cell_metadata_filter": "-all", "notebook_metadata_filter": "-all"}
-    script = jupytext.writes(made, "py:percent")
+    script = jupytext.writes(made, "py:percent").removeprefix("# %%\n")
     (folder / path.name).write_text(script, "utf-8", newline="\n")
     made.cells.insert(1, new_code_cell(SETUP, metadata={"tags": ["setup"]}))
     for number, cell in enumerate(made.cells):
@@ -130,8 +130,9 @@ def run(path, flags, started):
     results = json.loads(report.read_text("utf-8"))
     figures = {one["file"]: (folder / one["file"]).read_bytes() for one in results["figures"]}
     shown = [output for cell in made.cells for output in cell.get("outputs", []) if image(output)]
-    if not figures or len(shown) != len(figures):
-        raise Failed(f"{path.name} showed {len(shown)} figures, its report has {len(figures)}")
+    in_report = len(results["figures"])
+    if not in_report or len(shown) != in_report:
+        raise Failed(f"{path.name} showed {len(shown)} figures, its report has {in_report}")
     print(f"{path.name}: {time.monotonic() - begun:.0f} s", flush=True)
     return SimpleNamespace(
         path=path, cells=made.cells, results=results, figures=figures, folder=folder

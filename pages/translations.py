@@ -76,10 +76,15 @@ def comments(code):
     for token in tokenize.generate_tokens(io.StringIO(code).readline):
         (row, column), text = token.start, token.string
         alone = not token.line[:column].strip()
-        if token.type == tokenize.STRING and column == 0 and alone:
-            english = unwrapped(text.strip('"'))
+        if text.startswith('"""') and alone:  # a docstring
             found.append(
-                SimpleNamespace(english=english, first=row - 1, last=token.end[0] - 1, column=None)
+                SimpleNamespace(
+                    english=unwrapped(re.sub(r"\n +", "\n", text)) if column else unwrapped(text),
+                    first=row - 1,
+                    last=token.end[0] - 1,
+                    column=column,
+                    alone=False,
+                )
             )
         if token.type != tokenize.COMMENT:
             continue
@@ -141,8 +146,10 @@ class Words:
             self.texts |= {entry.msgid: entry.msgstr for entry in polib.pofile(text)}
 
     def __call__(self, english):
-        chinese = self.texts.get(unwrapped(english)) or english
-        return simplified(chinese) if self.language == "zh-Hans" else chinese
+        chinese = self.texts.get(unwrapped(english))
+        if chinese and self.language == "zh-Hans":
+            return simplified(chinese)
+        return chinese or english
 
     def filled(self, english):
         """The same for a row or a caption with its numbers."""
@@ -159,12 +166,11 @@ def translated(path, words):
             continue
         lines = cell.source.split("\n")
         for comment in reversed(comments(cell.source)):
-            chinese = words(comment.english)
-            if comment.column is None:
-                new = [f'"""{chinese}\n"""']
-            else:
-                before = lines[comment.first][: comment.column]
-                new = [f"{before}# {line}" for line in chinese.split("\n")]
+            before, chinese = lines[comment.first][: comment.column], words(comment.english)
+            if chinese == comment.english:
+                continue
+            mark = "" if chinese.startswith('"') else "# "
+            new = [f"{before}{mark}{line}".rstrip() for line in chinese.split("\n")]
             lines[comment.first : comment.last + 1] = new
         cell.source = "\n".join(lines)
     return notebook
