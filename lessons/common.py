@@ -96,7 +96,7 @@ class Lesson:
         self._results = dict(lesson=number, title=title.partition(": ")[2])
         self._results |= dict(settings=settings, smoke=self.smoke)
         self._figures, self._began = [], time.monotonic()
-        self.folder = self.out.expanduser() / f"lesson{number}"
+        self.folder = self.out.expanduser().resolve() / f"lesson{number}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / "part").touch()

@@ -289,3 +289,8 @@ lesson.report(rows, slips)
 # `--stddev 0.1`, nothing else: how far does the cost fall, and does it beat PCA then? The notes
 # tell of a wrong gradient descent that they once had. It is probably Adadelta, which stands in
 # section 17: how far does `--optimizer adadelta` come?
+#
+# Measured, all with seed 1: the cost after epoch 10 is 0.0060 where it was 0.049, and the error on
+# test images 0.0061, close to PCA's 0.0042 but not below it; a network then reads 0.90 of the
+# digits from the 128 numbers. With Adadelta the cost is 0.44 after ten epochs, more than six times
+# the mean digit's.

@@ -29,6 +29,7 @@ def run_here(number, *flags, out):
     """
     script, printed = LESSONS[number], io.StringIO()
     run = SimpleNamespace(folder=Path(out) / f"lesson{number}", variables={}, trouble=None)
+    before = os.getcwd()  # lesson 16 changes it
     arguments, sys.argv = sys.argv, [str(script), "--out", str(out), *map(str, flags)]
     try:
         with contextlib.redirect_stdout(printed):
@@ -37,6 +38,7 @@ def run_here(number, *flags, out):
         run.trouble = str(end)
     finally:
         sys.argv = arguments
+        os.chdir(before)
     run.printed = printed.getvalue()
     run.results = read_results(out, number)
     rows = run.results.get("results", [])
