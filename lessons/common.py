@@ -190,7 +190,7 @@ def table(results):
         texts = [f"{v:.4g}" if isinstance(v, float | np.floating) else str(v) for v in values]
         lines.append([*texts, {"no": "NO", None: ""}.get(holds, holds)])
     name, *widths = [max(map(len, column)) + 2 for column in zip(*lines)]
-    lines = [line[0].ljust(name) + "".join(map(str.rjust, line[1:], widths)) for line in lines]
+    lines = [line[0].ljust(name - 2) + "".join(map(str.rjust, line[1:], widths)) for line in lines]
     return [line.rstrip() for line in lines]
 
 

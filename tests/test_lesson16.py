@@ -75,7 +75,7 @@ class Nothing:
 
 def test_without_read_and_restore(monkeypatch, tmp_path):
     shapes = dict(weight=(2, 3), biases=(1, 3))
-    monkeypatch.setattr(tf.train.Checkpoint, "read", lambda self, path: Nothing())
+    monkeypatch.setattr(tf.train.Checkpoint, "read", lambda *_, **__: Nothing())
     monkeypatch.setattr(tf.train, "load_variable", lambda path, name: np.zeros(shapes[name]))
     run = run_here(16, out=tmp_path)
     assert run.holds[WRITTEN] == run.holds[TF1] == "no"
