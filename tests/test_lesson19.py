@@ -1,6 +1,8 @@
 """Lesson 19: the notes' names are TF1's, ours are today's, and sharing can fail."""
 
 import functools
+import sys
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -63,19 +65,24 @@ def test_the_cell_by_hand(run):
 
 
 def test_names_that_are_numbered_again_are_noticed(monkeypatch, tmp_path):
+    names = []
+
     class Numbered:
-        count = 0
+        """Names as TF1 gave them."""
 
         def __init__(self, value, name):
-            Numbered.count += 1
-            number = "" if Numbered.count < 3 else f"_{Numbered.count - 2}"
-            scope = "a_name_scope/" if Numbered.count > 1 else ""
-            self.name, self.value = f"{scope}{name}{number}:0", np.array(value)
+            names.append(name)
+            number = "" if len(names) < 3 else f"_{len(names) - 2}"
+            scope = "a_name_scope/" if len(names) > 1 else ""
+            self.full_name, self.array = f"{scope}{name}{number}:0", np.array(value)
+
+        name = property(lambda self: self.full_name)
 
         def numpy(self):
-            return self.value
+            return self.array
 
-    monkeypatch.setattr(tf, "Variable", Numbered)
+    lesson_tf = SimpleNamespace(**vars(tf) | {"Variable": Numbered})
+    monkeypatch.setitem(sys.modules, "tensorflow", lesson_tf)
     run = run_here(19, out=tmp_path)
     assert [run.holds[name] for name in ("var1", "var2", "var21", "var22")] == [
         "no",
