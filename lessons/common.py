@@ -32,7 +32,7 @@ class Trouble(SystemExit):
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message):  # one line, where argparse would print its usage as well
-        if "expected" in message:
+        if re.search(r"expected|arguments: -\d", message):
             message += "; join a value that begins with - by =, as in --start=-2,4"
         raise Trouble(f"{self.prog}: {message} (--help lists the flags)")
 
