@@ -225,7 +225,9 @@ lesson.show(fig, "test", "The same net, asked in three ways: alone, all points g
 # %% [markdown]
 # ## In the notes, and here
 # The notes draw their costs and print none. Saturated means beyond ±0.96, as in the example above;
-# the baseline is tanh of fresh normal numbers.
+# the baseline is tanh of fresh normal numbers. With seeds 1 to 20 the last cost of tanh was 135 to
+# 189 with BN and 540 to 1,034 without, the share of saturated outputs 0.04 to 0.26 and 0.80 to
+# 0.91, and the last cost of relu with BN 72 to 130.
 
 
 # %%
@@ -272,3 +274,8 @@ lesson.report(rows, slips)
 # ## Try it 動手試試
 # Predict first, then run. `--batch-size 2`: what does BN make of two points? `--stddev 0.1`: do
 # nets with small first weights still need BN?
+#
+# Measured, all with seed 1: two points always become -1 and 1, whatever they were, so BN helps
+# little; the last cost of tanh is 675 with BN and 718 without. With small first weights it is 199
+# with BN and 933 without; relu, which now learns without BN as well, comes to 109 and 1,007. A
+# small start avoids nan, but it does not do what BN does at every step.
