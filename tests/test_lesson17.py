@@ -9,6 +9,7 @@ import pytest
 from running import run_here
 
 ACCURACY, FAR = "test accuracy", "27 rows back, untrained; plain RNN"
+SMALL = "plain RNN, N(0, 0.1); N(0, 1)"
 BY_HAND, KEPT = "by hand and layer; size of outputs", "memory kept over 28 rows, untrained"
 OPEN, SHUT = "forget gates above 0.9; untrained", "forget gates below 0.1; untrained"
 
@@ -33,7 +34,7 @@ def test_the_cell_is_tf1s(here):
     def sigmoid(x):
         return 1 / (1 + np.exp(-x))
 
-    X_in, c, h = np.array(here["hidden_in"](here["test_xs"][:3])), np.zeros((3, 128)), 0
+    X_in, c, h = np.array(here["lstm_in"](here["test_xs"][:3])), np.zeros((3, 128)), 0
     h = np.zeros((3, 128))
     for row in range(28):
         i, j, f, o = np.split(np.concatenate([X_in[:, row], h], axis=1) @ kernel + b, 4, axis=1)
@@ -58,7 +59,7 @@ def test_the_networks_differ_in_the_cell_alone(here):
 
 def test_the_gradient_is_the_change_of_the_last_output(here):
     """By differences: one number of X_in made larger and smaller."""
-    X_in = np.array(here["hidden_in"](here["mnist"].test.images[:4].reshape(1, 112, 28)))
+    X_in = np.array(here["lstm_in"](here["mnist"].test.images[:4].reshape(1, 112, 28)))
 
     def last(row, step):
         moved = X_in.copy()
@@ -73,12 +74,13 @@ def test_the_gradient_is_the_change_of_the_last_output(here):
         m_state = here["lstm_cell"](X)[0]
     gradient = tape.gradient(m_state, X).numpy()[0]
     assert change == pytest.approx(gradient[[111, 105], 5], rel=0.05, abs=1e-3)
-    sizes = here["gradient_by_row"](here["lstm_cell"])
+    sizes = here["gradient_by_row"](here["lstm_in"], here["lstm_cell"])
     assert sizes.shape == (112,) and sizes[0] == 1 and sizes == pytest.approx(here["lstm_after"])
 
 
 def test_a_smoke_run_has_learned_too_little(run):
-    assert run.holds[FAR] == run.holds[BY_HAND] == "yes" and run.holds[KEPT] == "slip"
+    assert run.holds[FAR] == run.holds[SMALL] == run.holds[BY_HAND] == "yes"
+    assert run.holds[KEPT] == "slip"
     assert run.holds[ACCURACY] == "no"
     assert run.here[OPEN] == np.mean(run.variables["f"] > 0.9)
     assert run.here[SHUT] == np.mean(run.variables["f"] < 0.1)
@@ -106,6 +108,14 @@ def test_a_plain_rnn_that_remembers_as_long_breaks_the_comparison(monkeypatch, t
     monkeypatch.setattr(keras.layers, "SimpleRNN", keras.layers.LSTM)
     run = run_here(17, "--smoke", "--training-iters", 20, out=tmp_path)
     assert run.holds[FAR] == "no"
+
+
+def test_the_same_large_numbers_reach_no_further(monkeypatch, tmp_path):
+    """Whatever is asked for, the hidden layers begin with N(0, 1)."""
+    large = keras.initializers.RandomNormal(stddev=1.0)
+    monkeypatch.setattr(keras.initializers, "RandomNormal", lambda stddev: large)
+    run = run_here(17, "--smoke", "--training-iters", 20, out=tmp_path)
+    assert run.holds[SMALL] == "no"
 
 
 @pytest.mark.full
@@ -145,6 +155,13 @@ def test_the_plain_rnn_reads_less(tmp_path):
     baseline = run.variables["baseline"]
     assert 0.6 < baseline < 0.8 and run.holds[ACCURACY] == "yes"
     assert run.variables["plain_after"][111] < 1e-9 < 1e-4 < run.variables["lstm_after"][111]
+
+
+@pytest.mark.seeds
+def test_a_small_start_helps_the_plain_rnn_most(tmp_path):
+    run = run_here(17, "--plain-rnn", "trained", "--stddev", 0.1, out=tmp_path)
+    assert run.here[ACCURACY] > run.variables["baseline"] > 0.92
+    assert run.holds[FAR] == run.holds[SMALL] == "no", "they are about the notes' start"
 
 
 @pytest.mark.seeds

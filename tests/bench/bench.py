@@ -34,7 +34,7 @@ from running import LESSONS, ROOT, read_results  # noqa: E402
 # What the last line of tf1_NN.py is, and the beginning of its name in the lesson's report.
 RESULTS = {
     15: ("test accuracy", "test accuracy at the end"),
-    17: ("test accuracy", "test accuracy at the end"),
+    17: ("test accuracy", "test accuracy"),
     18: ("cost after epoch 10", "cost after epoch"),
     20: ("last cost, tanh with BN", "tanh, BN"),
     21: ("b of the line", "line: b"),

@@ -56,7 +56,8 @@ def lesson_net(number, variables=None):
         model.compile(model.optimizer, model.loss)
 
     def train(images, labels):
-        return model.train_on_batch(images, images if number == 18 else labels)
+        answer = model.train_on_batch(images, images if number == 18 else labels)
+        return np.ravel(answer)[0]  # the loss, which comes before the metrics
 
     return contestant(train, model.predict_on_batch, variables["mnist"], model.trainable_weights)
 
