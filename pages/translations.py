@@ -153,7 +153,8 @@ class Words:
 
     def filled(self, english):
         """The same for a row or a caption with its numbers."""
-        return self(pattern(english)).replace("{}", "%s") % tuple(NUMBER.findall(english))
+        numbers = iter(NUMBER.findall(english))
+        return re.sub(r"\{\}", lambda _: next(numbers), self(pattern(english)))
 
 
 def translated(path, words):

