@@ -8,7 +8,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS)
 QUICK := not full and not seeds
 
 .PHONY: help lessons smoke test pytest full seeds pages notebooks translations readme bench clean distclean
-.PHONY: 15 16 17 18 19 20 21 22
+.PHONY: always 15 16 17 18 19 20 21 22
 
 help:
 	@echo "make lessons       run every lesson at the notes' settings, and print one closing table"
@@ -21,17 +21,22 @@ help:
 	@echo "make seeds         other seeds, other flags, every 'Try it': as long as it takes"
 	@echo "make bench         each lesson against the notes' TF1 code, taking turns"
 	@echo "make translations  bring the Chinese catalogues in pages/zh up to date"
-	@echo "make readme        bring the READMEs up to date with the last make lessons and bench"
+	@echo "make readme        bring the READMEs up to date with the last make lessons"
 	@echo "make clean         remove what can be made again in minutes; distclean: .venv as well"
 
-# Each stamp says that an environment was installed to its end.
-$(VENV)/lessons.stamp: requirements.txt constraints.txt
+# Each stamp says that an environment was installed to its end, and .made-with from what: another
+# PYTHON or other CONSTRAINTS make a new one.
+.made-with: always
+	@echo '$(PYTHON) $(CONSTRAINTS)' | cmp -s - $@ || echo '$(PYTHON) $(CONSTRAINTS)' > $@
+always:
+
+$(VENV)/lessons.stamp: requirements.txt constraints.txt tests/tools.txt .made-with
 	@$(PYTHON) -c "import platform, sys; version = sys.version_info; \
 	here = sys.platform + ' ' + platform.machine().lower(); \
-	sys.exit('TensorFlow has wheels for Python 3.10 to 3.13, and this is %d.%d: name another, as in make PYTHON=python3.12 lessons' % version[:2] \
-	if not (3, 10) <= version < (3, 14) else 'TensorFlow has no wheel for ' + here \
+	sys.exit('TensorFlow has wheels for Python 3.11 to 3.13, and this is %d.%d: name another, as in make PYTHON=python3.12 lessons' % version[:2] \
+	if not (3, 11) <= version < (3, 14) else 'TensorFlow has no wheel for ' + here \
 	if here in ('darwin x86_64', 'win32 arm64') else 0)"
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv --clear $(VENV)
 	$(PIP) -r requirements.txt
 	@touch $@
 
@@ -85,4 +90,4 @@ clean:
 	rm -rf pages/site notebooks .pytest_cache .ruff_cache
 
 distclean: clean
-	rm -rf $(VENV) outputs data/vgg16*
+	rm -rf $(VENV) .made-with outputs data/vgg16*

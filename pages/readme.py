@@ -1,6 +1,6 @@
-"""Bring the READMEs up to date with the last `make lessons` and `make bench`; with --check, only
+"""Bring the READMEs up to date with the last `make lessons`; with --check, only
 say what is not. A figure in a README stands between marks, `<!--15 seconds-->87<!---->`: the first
-names a lesson and a row of its report or its `seconds`, or one of the entries in `values`.
+names a lesson and its `seconds`, a row of its report or `baseline of …`, or an entry in `values`.
 """
 
 import argparse
@@ -26,17 +26,18 @@ def collect():
     return found
 
 
-def values(results, bench):
+def values(results):
     """{what may stand between marks: its text}."""
     found = {"minutes": round(sum(lesson["seconds"] for lesson in results.values()) / 60, 1)}
     found |= results["15"]["versions"] | {"cores": results["15"]["cores"]}
-    found["memory"] = bench["memory"]
     for verdict in ("yes", "slip"):
         rows = [row for lesson in results.values() for row in lesson["results"]]
         found[verdict] = sum(row["holds"] == verdict for row in rows)
     for number, lesson in results.items():
         found[f"{number} seconds"] = round(lesson["seconds"])
-        found |= {f"{number} {row['name']}": row["here"] for row in lesson["results"]}
+        for row in lesson["results"]:
+            found[f"{number} {row['name']}"] = row["here"]
+            found[f"{number} baseline of {row['name']}"] = row["baseline"]
     return {name: f"{v:.4g}" if isinstance(v, float) else str(v) for name, v in found.items()}
 
 
@@ -54,7 +55,7 @@ def main(arguments=None):
         results = json.dumps(collect(), indent=1, ensure_ascii=False) + "\n"
         (HERE / "results.json").write_text(results, "utf-8")
     results = json.loads((HERE / "results.json").read_text("utf-8"))
-    found = values(results, json.loads((HERE / "bench.json").read_text("utf-8")))
+    found = values(results)
     names = ["README.md", "README.zh-Hant.md"]
     texts = {name: filled((ROOT / name).read_text("utf-8"), found) for name in names}
     texts["README.zh-Hans.md"] = translations.simplified(texts["README.zh-Hant.md"])

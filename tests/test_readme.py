@@ -18,10 +18,11 @@ RESULTS = {
 
 
 def test_numbers_stand_between_their_marks():
-    found = readme.values(RESULTS, {"memory": 1.5})
-    text = "in <!--15 seconds-->99<!----> s: <!--15 accuracy-->?<!---->, <!--memory-->?<!---->"
+    found = readme.values(RESULTS)
+    text = "in <!--15 seconds-->99<!----> s: <!--15 accuracy-->?<!---->"
+    text += ", <!--15 baseline of accuracy-->?<!---->"
     filled = readme.filled(text, found)
-    assert re.sub("<!--.*?-->", "", filled) == "in 12 s: 0.9654, 1.5"
+    assert re.sub("<!--.*?-->", "", filled) == "in 12 s: 0.9654, 0.1"
     assert readme.filled(filled, found) == filled
     assert found["minutes"] == "1.7" and found["tensorflow"] == "2.99" and found["yes"] == "8"
     with pytest.raises(KeyError):

@@ -10,7 +10,7 @@ Steps: three processes wait for each other, one turn each of about a second; see
 Machines change speed from minute to minute, so only ratios within one run mean anything. What came
 out of the training stands beside the time, so that no speed is bought with accuracy.
 
-A run over everything writes `pages/bench.json`, which `make readme` and `make pages` read.
+`--json FILE` writes all of it to a file as well.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from statistics import median
 # that of the process that has started it.
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
-from running import LESSONS, ROOT, read_results  # noqa: E402
+from running import LESSONS, read_results  # noqa: E402
 
 # What the last line of tf1_NN.py is, and the beginning of its name in the lesson's report.
 RESULTS = {
@@ -84,7 +84,7 @@ def run_tf1(number, *flags):
 
 
 def whole_lesson(number, rounds, *flags):
-    """Print one lesson's table; returns its row of bench.json."""
+    """Print one lesson's table; returns its row of the json."""
     runs = {"tf1": [], "here": []}
     if BFLOAT16 and "mixed_bfloat16" in LESSONS[number].read_text("utf-8"):
         runs["here, bfloat16"] = []
@@ -126,7 +126,7 @@ def whole_lesson(number, rounds, *flags):
 
 
 def training_step(number, turns=30, steps=None):
-    """Print one table of milliseconds a step; returns its row of bench.json."""
+    """Print one table of milliseconds a step; returns its row of the json."""
     import steps as contest
 
     steps = steps or contest.TURN[number]
@@ -158,7 +158,7 @@ def training_step(number, turns=30, steps=None):
 
 
 def summary(lessons, steps):
-    """What goes into bench.json."""
+    """What goes into the json."""
 
     def ratio(*names):
         ours = sum(next(row[name] for name in names if row[name]) for row in lessons)
@@ -182,7 +182,7 @@ def main():
     parser.add_argument("numbers", type=int, nargs="*", metavar="NN", help="default: all of them")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--smoke", action="store_true", help="tiny runs, one round")
-    parser.add_argument("--json", type=Path, help="default: pages/bench.json if all are measured")
+    parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
     numbers = args.numbers or list(RESULTS)
     if unknown := set(numbers) - set(RESULTS):
@@ -196,9 +196,8 @@ def main():
     found = summary(lessons, steps)
     print(f"\nall of these, here / TF1: {found['total_ratio']}", end="")
     print(f", with bfloat16 {found['total_bfloat16_ratio']}" if BFLOAT16 else "")
-    everything = not args.numbers and not args.smoke
-    if path := args.json or (ROOT / "pages" / "bench.json" if everything else None):
-        path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    if args.json:
+        args.json.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
