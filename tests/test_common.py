@@ -191,7 +191,7 @@ def test_show_and_report_write_what_the_pages_read(monkeypatch, tmp_path, capsys
     slips = [("a slip", 1, 2, "-", True), ("no slip today", 1, 1, "-", False)]
     lesson.report(rows, slips)
     assert (lesson.folder / "line.png").stat().st_size > 1000
-    blank, head, *lines, closing, last = capsys.readouterr().out.splitlines()
+    blank, head, *lines, closing, _, last = capsys.readouterr().out.splitlines()
     assert head.split() == "quantity in the notes here baseline holds".split()
     assert [line.split() for line in lines] == [
         "a number 0.5 0.25 0.1 yes".split(),
