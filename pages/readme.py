@@ -41,6 +41,10 @@ def values(results):
     return {name: f"{v:.4g}" if isinstance(v, float) else str(v) for name, v in found.items()}
 
 
+def read(path):
+    return path.read_text("utf-8") if path.exists() else ""
+
+
 def filled(text, found):
     """A README with its figures between their marks; KeyError for a mark that names nothing."""
     mark = re.compile("<!--([^>]+)-->[^<]*<!---->")
@@ -56,10 +60,13 @@ def main(arguments=None):
         (HERE / "results.json").write_text(results, "utf-8")
     results = json.loads((HERE / "results.json").read_text("utf-8"))
     found = values(results)
-    names = ["README.md", "README.zh-Hant.md"]
+    names = ["README.md", "README.zh-Hant.md", "data/README.zh-Hant.md"]
     texts = {name: filled((ROOT / name).read_text("utf-8"), found) for name in names}
-    texts["README.zh-Hans.md"] = translations.simplified(texts["README.zh-Hant.md"])
-    stale = [name for name in texts if (ROOT / name).read_text("utf-8") != texts[name]]
+    for name in names[1:]:
+        simple = translations.simplified(texts[name])
+        simple = simple.replace("data/README.zh-Hant", "data/README.zh-Hans")
+        texts[name.replace("Hant", "Hans")] = simple
+    stale = [name for name, text in texts.items() if text != read(ROOT / name)]
     for name in [] if check else stale:
         (ROOT / name).write_text(texts[name], "utf-8", newline="\n")
     print("make readme would change" if check else "changed:", *stale or ["nothing"])
