@@ -1,9 +1,11 @@
 """What answers in the page: its scripts, and what they need of a run, as scripts to load."""
 
+import base64
 import json
 import shutil
 from pathlib import Path
 
+import h5py
 import numpy as np
 
 HERE = Path(__file__).resolve().parent
@@ -34,4 +36,49 @@ def noisy_data(run):
     return {name: y.round(7).tolist() for name, y in values.items()}
 
 
-DATA = {21: noisy_data}
+def digit_reader(run):
+    """Lesson 15: its four layers, and forty test digits with their labels."""
+    images, labels = test_digits(40)
+    layers = [[packed(W, W.size > 1e6), packed(b)] for W, b in weights(run, "cnn")]
+    return dict(layers=layers, digits=packed(images), labels=labels.tolist())
+
+
+def plane(run):
+    """Lesson 18: its eight layers, and what the first four make of 2,000 test digits."""
+    layers = weights(run, "plane")
+    images, labels = test_digits(2000)
+    points = images / 255
+    for i, (W, b) in enumerate(layers[:4]):
+        points = points @ W + b
+        points = points if i == 3 else 1 / (1 + np.exp(-points))  # (2000, 2) at the end
+    layers = [[packed(W), packed(b)] for W, b in layers]
+    return dict(layers=layers, points=points.round(4).tolist(), labels=labels.tolist())
+
+
+def weights(run, name):
+    """The pairs W, b of the layers that the run saved, in their order."""
+    with h5py.File(run.folder / f"{name}.weights.h5") as file:
+        layers = [file["layers"][layer]["vars"] for layer in sorted(file["layers"])]
+        return [(one["0"][:], one["1"][:]) for one in layers if "0" in one]
+
+
+def test_digits(number):
+    """The first test digits of MNIST, (number, 784) of 0 to 255, and their labels (number,)."""
+    with np.load(HERE.parent / "data" / "mnist.npz") as data:
+        return data["x_test"][:number].reshape(number, 784), data["y_test"][:number]
+
+
+def packed(array, whole=False):
+    """Base64 of uint8 as it is, of float16, or, if `whole`, of int8 with a scale for each column,
+    so that its largest number is 127."""
+    if whole:
+        columns = array.reshape(-1, array.shape[-1])
+        scale = np.maximum(np.abs(columns).max(axis=0) / 127, 1e-6).astype(np.float16)
+        array = np.clip(np.rint(columns / scale), -127, 127).astype(np.int8)
+    elif array.dtype != np.uint8:
+        array = array.astype("<f2")
+    text = base64.b64encode(array.tobytes()).decode()
+    return dict(kind=array.dtype.name, data=text) | (dict(scale=packed(scale)) if whole else {})
+
+
+DATA = {15: digit_reader, 18: plane, 21: noisy_data}

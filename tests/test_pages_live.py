@@ -3,9 +3,13 @@
 import os
 import shutil
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
+import common
+import imageio.v3 as imageio
 import jupytext
+import keras
 import numpy as np
 import pytest
 from running import LESSONS, ROOT
@@ -139,7 +143,151 @@ def test_nonsense_in_the_address_is_passed_over(visit):
     assert page.evaluate("state") == {"function": "network", "a": 2, "b": 4.5, "rate": 0.1}
 
 
+# ------------------------------------------------------------------------- lessons 15 and 18
+
+STROKES = [(0.3, 0.25), (0.6, 0.25), (0.45, 0.45), (0.65, 0.6), (0.5, 0.8), (0.3, 0.75)]
+
+
+def draw(page):
+    """Something like a 3, with the mouse."""
+    box = page.locator("#live-pad").bounding_box()
+    for number, (x, y) in enumerate(STROKES):
+        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=5)
+        if number == 0:
+            page.mouse.down()
+    page.mouse.up()
+
+
+def in_page(page, expression, images):
+    """What `expression` in JavaScript makes of each `image`."""
+    images = np.asarray(images).round(6).tolist()
+    return np.array(page.evaluate(f"images => Promise.all(images.map({expression}))", images))
+
+
+ANSWER = "async i => [...answer(await network(), Float32Array.from(i)).probabilities]"
+
+
+def test_lesson_15_answers_in_the_page_as_in_keras(visit, smoke, site):
+    page, found = visit(15), smoke(15).variables
+    ours = in_page(page, ANSWER, found["v_xs"][:200])
+    np.testing.assert_allclose(ours, found["prediction"][:200], atol=0.03)  # int8 gives 0.02
+    stages = "async i => answer(await network(), Float32Array.from(i)).stages.map(s => [...s])"
+    ours = page.evaluate(stages, found["v_xs"][0].tolist())
+    for values, theirs in zip(ours, found["watch"](found["v_xs"][:1])):
+        np.testing.assert_allclose(values, np.ravel(theirs), atol=0.01)
+    assert (site / "live" / "data15.js").stat().st_size < 4.5e6
+
+
+def assert_a_trained_network_answers_as_in_keras(page, smoke, folder):
+    """A smoke run's network has hardly learned anything: half of its answers are undecided."""
+    trained = build.live.digit_reader(SimpleNamespace(folder=folder))
+    page.evaluate("trained => { live.data[15] = Promise.resolve(trained); }", trained)
+    images, labels = smoke(15).variables["v_xs"][:1000], smoke(15).variables["v_ys"][:1000]
+    model = keras.models.clone_model(smoke(15).variables["model"])
+    model = keras.Model(model.inputs, model.outputs)  # without an optimizer, as it was saved
+    model.load_weights(folder / "cnn.weights.h5")
+    ours = in_page(page, ANSWER, images).argmax(axis=1)
+    theirs = model.predict(images, verbose=0).argmax(axis=1)
+    assert np.mean(ours == theirs) >= 0.995
+    assert abs(np.mean(ours == labels) - np.mean(theirs == labels)) < 0.003
+
+
+@pytest.mark.full
+def test_a_trained_network_answers_in_the_page_as_in_keras(visit, smoke, make_lessons):
+    folder = make_lessons[0] / "lesson15"
+    assert_a_trained_network_answers_as_in_keras(visit(15), smoke, folder)
+
+
+def test_lesson_18_encodes_and_draws_in_the_page_as_in_keras(visit, smoke):
+    page, found = visit(18), smoke(18).variables
+    page.wait_for_function("point")
+    images = found["x_test"][:50]
+    points = in_page(page, "i => [...through(encoder, Float32Array.from(i))]", images)
+    theirs = found["plane_encoder"].predict(images, verbose=0)
+    np.testing.assert_allclose(points, theirs, atol=1e-2)
+    drawn = in_page(page, "p => [...through(decoder, Float32Array.from(p))]", theirs)
+    np.testing.assert_allclose(drawn, found["plane_decoder"].predict(theirs, verbose=0), atol=1e-2)
+    np.testing.assert_allclose(page.evaluate("points"), found["points"][:2000], atol=1e-3)
+
+
+def test_what_is_drawn_is_prepared_as_a_picture_is(visit, tmp_path):
+    page = visit(15)
+    draw(page)
+    ink, ours = page.evaluate("[[...pad.ink()], [...live.digit(pad.ink(), 280)]]")
+    picture = np.uint8(255 - 255 * np.reshape(ink, (280, 280)))
+    imageio.imwrite(tmp_path / "drawn.png", picture)
+    theirs = common.load_digit(tmp_path / "drawn.png")
+    assert theirs.max() == 1
+    np.testing.assert_allclose(ours, theirs, atol=0.02)  # a grey of 255
+
+
+def bars(page):
+    return page.evaluate("[...document.querySelectorAll('.bars output')].map(o => o.textContent)")
+
+
+def test_drawing_changes_the_bars_by_mouse_keys_and_finger(visit):
+    page = visit(15, has_touch=True)
+    draw(page)
+    page.wait_for_function("document.getElementById('live-probability9').textContent")
+    first = bars(page)
+    assert sum(map(float, first)) == pytest.approx(1, abs=0.01)
+    page.locator("#live-pad").focus()
+    page.keyboard.press("Space")
+    for key in ["Shift+ArrowUp"] * 8 + ["Shift+ArrowRight"] * 3:
+        page.keyboard.press(key)
+    page.wait_for_function("first => live.get('probability3').textContent != first[3]", arg=first)
+    page.locator("#live-clear").click()
+    page.wait_for_function("!pad.ink().some(value => value)")
+    second, box = bars(page), page.locator("#live-pad").bounding_box()
+    page.touchscreen.tap(box["x"] + 90, box["y"] + 90)
+    page.wait_for_function(
+        "second => live.get('probability1').textContent != second[1]", arg=second
+    )
+
+
+def test_the_next_test_digit_is_answered_and_its_label_said(visit, smoke):
+    page, run = visit(15), smoke(15).variables
+    for number in range(3):
+        page.locator("#live-next").click()
+        label = run["v_ys"][number]
+        page.wait_for_function(
+            f"live.get('said').textContent.endsWith(' {label}') && network.digits"
+        )
+        answer = np.argmax(run["prediction"][number])
+        assert f" {answer} (" in page.locator("#live-said").inner_text()
+
+
+def test_a_digit_falls_into_the_plane_and_the_point_is_moved(visit):
+    page = visit(18)
+    page.wait_for_function("point")
+    before = page.evaluate("point")
+    draw(page)
+    page.wait_for_function(f"point[0] != {before[0]}")
+    fallen, box = page.evaluate("point"), page.locator("#live-plane").bounding_box()
+    page.mouse.click(box["x"] + 150, box["y"] + 150)
+    clicked = page.evaluate("point")
+    page.locator("#live-plane").focus()
+    page.keyboard.press("ArrowRight")
+    moved = page.evaluate("point")
+    assert clicked != fallen and moved[0] > clicked[0] and moved[1] == clicked[1]
+
+
 # ------------------------------------------------------------------------------- all three
+
+
+@pytest.mark.parametrize("number", [15, 18, 21])
+@pytest.mark.parametrize("color_scheme", ["light", "dark"])
+def test_what_answers_is_accessible_and_fits_a_phone(visit, number, color_scheme):
+    axe = pytest.importorskip("axe_playwright_python", reason="needs axe-playwright-python")
+    page = visit(number, folder="zh-hant", color_scheme=color_scheme)
+    page.wait_for_function("!live.section.hidden")
+    page.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text("utf-8"))
+    options = "{runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'], preload: false}"
+    found = page.evaluate(f"axe.run('#live', {options})")
+    wrong = [(rule["id"], node["html"]) for rule in found["violations"] for node in rule["nodes"]]
+    assert wrong == []
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_without_javascript_the_page_is_as_before(visit):

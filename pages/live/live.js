@@ -114,3 +114,90 @@ live.steer = (canvas, move, step) => {
     step(arrows[event.key][0] * size, arrows[event.key][1] * size);
   });
 };
+
+// Values from 0 to 1 as pictures beside each other, black where they are 1; style.css turns that
+// round in the dark.
+live.pictures = (name, side, images) => {
+  const canvas = live.get(name);
+  canvas.width = images.length * (side + 1) - 1;
+  canvas.height = side;
+  images.forEach((values, k) => {
+    const image = new ImageData(side, side);
+    values.forEach((value, i) => { image.data[4 * i + 3] = 255 * value; });
+    canvas.getContext("2d").putImageData(image, k * (side + 1), 0);
+  });
+};
+
+// What common.load_digit makes of ink: 20 pixels large, its center of mass in the middle of 28.
+live.digit = (ink, side) => {
+  const most = ink.reduce((a, b) => Math.max(a, b), 0), square = new Float32Array(784);
+  let [left, top, right, bottom] = [side, side, 0, 0];
+  ink.forEach((value, i) => {
+    if (!(value > 0.2 * most)) return;
+    const x = i % side, y = (i - x) / side;
+    [left, right] = [Math.min(left, x), Math.max(right, x + 1)];
+    [top, bottom] = [Math.min(top, y), Math.max(bottom, y + 1)];
+  });
+  if (!most) return square;
+  const [wide, high] = [right - left, bottom - top], large = Math.max(wide, high);
+  const [columns, rows] = [wide, high].map(n => Math.max(1, Math.round((20 * n) / large)));
+  const digit = new Float32Array(rows * columns);  // each pixel the mean of the ink below it
+  const share = (i, from, to) => Math.min(i + 1, to) - Math.max(i, from);
+  let sum = 0, sumX = 0, sumY = 0, max = 0;
+  for (let k = 0; k < digit.length; k++) {
+    const column = k % columns, row = (k - column) / columns;
+    const [x0, x1] = [(column * wide) / columns, ((column + 1) * wide) / columns];
+    const [y0, y1] = [(row * high) / rows, ((row + 1) * high) / rows];
+    for (let y = Math.floor(y0); y < y1; y++) for (let x = Math.floor(x0); x < x1; x++)
+      digit[k] += ink[(top + y) * side + left + x] * share(x, x0, x1) * share(y, y0, y1);
+    [sum, sumX, sumY] = [sum + digit[k], sumX + digit[k] * column, sumY + digit[k] * row];
+    max = Math.max(max, digit[k]);
+  }
+  const [dx, dy] = [Math.round(14 - sumX / sum), Math.round(14 - sumY / sum)];
+  digit.forEach((value, k) => {
+    const x = (k % columns) + dx, y = Math.floor(k / columns) + dy;
+    if (x >= 0 && x < 28 && y >= 0 && y < 28) square[28 * y + x] = value / max;
+  });
+  return square;
+};
+
+// A pad for mouse, finger and keys; whenever ink has come, `changed(digit)` is called.
+live.pad = changed => {
+  const canvas = live.get("pad"), pen = live.get("pen"), side = canvas.width;
+  const ctx = canvas.getContext("2d", { willReadFrequently: true });
+  Object.assign(ctx, { lineWidth: side / 13, lineCap: "round" });
+  let at = [side / 2, side / 2], down = false, asked = 0;
+  const ink = () => {
+    const pixels = ctx.getImageData(0, 0, side, side).data;
+    return Float32Array.from({ length: side * side }, (_, i) => pixels[4 * i + 3] / 255);
+  };
+  const ask = () => {
+    cancelAnimationFrame(asked);
+    asked = requestAnimationFrame(() => changed(live.digit(ink(), side)));
+  };
+  const go = (x, y, draws) => {
+    if (draws) {
+      ctx.beginPath();
+      ctx.moveTo(...at);
+      ctx.lineTo(x, y + 0.01);
+      ctx.stroke();
+      ask();
+    }
+    at = [live.clip(x, 0, side), live.clip(y, 0, side)];
+    [pen.style.left, pen.style.top] = at.map(value => `${(100 * value) / side}%`);
+  };
+  live.steer(canvas, (left, top, first) => {
+    const [x, y] = [left, top].map(value => (value * side) / canvas.clientWidth);
+    if (first) at = [x, y];
+    go(x, y, true);
+  }, (right, up) => go(at[0] + 6 * right, at[1] - 6 * up, down));
+  canvas.addEventListener("keydown", event => {
+    if (event.key !== " ") return;
+    event.preventDefault();
+    down = pen.classList.toggle("down");
+    go(...at, down);
+  });
+  const clear = () => ctx.clearRect(0, 0, side, side);
+  live.get("clear").addEventListener("click", () => { clear(); ask(); });
+  return { ctx, ink, clear };
+};
