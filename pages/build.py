@@ -206,7 +206,7 @@ def section(html, ids, english=""):
     is the same in each language."""
     title = re.match(r"#+ +(.+)", english)
     name = re.sub(r"[^a-z0-9]+", "-", title[1].lower()).strip("-") if title else ""
-    while name and name in [*ids, "main", "report", "live"]:
+    while name and name in [*ids, "main", "report", "live", "read-on"]:
         name += "-again"
     heading = re.match(r"<h\d>(.*?)</h\d>\n?", html)
     prose = html.replace(heading[0], "", 1) if heading else html
