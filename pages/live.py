@@ -12,15 +12,13 @@ HERE = Path(__file__).resolve().parent
 
 
 def export(runs, out):
-    """Write `out`/live: the scripts, and a data file for each of the lessons 15, 18, 21 in `runs`,
-    made from the weights, or the seed, of that run."""
+    """Write `out`/live: the scripts, and for lessons 15, 18, 21 a file of what `runs` learned."""
     folder = out / "live"
     folder.mkdir(exist_ok=True)
     for script in HERE.glob("live/*.js"):
         shutil.copy(script, folder)
     for run in runs:
-        number = run.results["lesson"]
-        if number in DATA:
+        if (number := run.results["lesson"]) in DATA:
             text = f"live.given({json.dumps(DATA[number](run))});\n"
             (folder / f"data{number}.js").write_text(text, "utf-8")
 
@@ -28,12 +26,11 @@ def export(runs, out):
 def noisy_data(run):
     """Lesson 21: the y of its three tests, drawn as there, {function: 200 values}."""
     random = np.random.RandomState(run.results["settings"]["seed"])
-    x, (a, b) = np.linspace(-1, 1, 200), (1.2, 2.5)
-    line = a * x + b + random.rand(200) / 10
-    formula = a * x**3 + b * x**2 + random.randn(200) / 10
-    network = np.sin(b * np.cos(a * x)) + random.randn(200) / 10
-    values = dict(line=line, formula=formula, network=network)
-    return {name: y.round(7).tolist() for name, y in values.items()}
+    x, a, b = np.linspace(-1, 1, 200), 1.2, 2.5
+    ys = dict(line=a * x + b + random.rand(200) / 10)
+    ys["formula"] = a * x**3 + b * x**2 + random.randn(200) / 10
+    ys["network"] = np.sin(b * np.cos(a * x)) + random.randn(200) / 10
+    return {name: y.round(7).tolist() for name, y in ys.items()}
 
 
 def digit_reader(run):
@@ -51,7 +48,7 @@ def plane(run):
     for i, (W, b) in enumerate(layers[:4]):
         points = points @ W + b
         points = points if i == 3 else 1 / (1 + np.exp(-points))  # (2000, 2) at the end
-    layers = [[packed(W), packed(b)] for W, b in layers]
+    layers = [list(map(packed, layer)) for layer in layers]
     return dict(layers=layers, points=points.round(4).tolist(), labels=labels.tolist())
 
 
@@ -69,8 +66,7 @@ def test_digits(number):
 
 
 def packed(array, whole=False):
-    """Base64 of uint8 as it is, of float16, or, if `whole`, of int8 with a scale for each column,
-    so that its largest number is 127."""
+    """Base64 of uint8, of float16 or, if `whole`, of int8 with a scale for each column."""
     if whole:
         columns = array.reshape(-1, array.shape[-1])
         scale = np.maximum(np.abs(columns).max(axis=0) / 127, 1e-6).astype(np.float16)

@@ -21,7 +21,7 @@ live.load = name => {
     live.given = resolve;
     const script = document.createElement("script");
     script.src = `${live.section.dataset.root}live/data${name}.js`;
-    script.onerror = reject;
+    script.onerror = () => { live.say(live.words.missing); reject(new Error(script.src)); };
     document.head.append(script);
   });
   return live.data[name];

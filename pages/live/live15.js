@@ -47,7 +47,7 @@ async function network() {
 
 async function ask(image, label = "") {
   const { stages, probabilities } = answer(await network(), image);
-  if (!image.some(value => value)) return live.say("");
+  if (!image.some(value => value)) return live.say("");  // cleared: the last answer stays
   live.pictures("seen", 28, [image]);
   stages.forEach((values, stage) => {
     const side = [28, 14, 14, 7][stage], depth = values.length / side / side;
