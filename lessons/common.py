@@ -10,17 +10,18 @@ import re
 import shutil
 import sys
 import time
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
 if "ipykernel" not in sys.modules:  # a notebook hands its own on to what `!make lessons` starts
     os.environ.pop("MPLBACKEND", None)
 
-import imageio.v3 as imageio
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import skimage
+from PIL import Image, ImageOps
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 MNIST_SHA256 = "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64"
@@ -241,17 +242,26 @@ def load_mnist():
 
 
 def read_image(path):
-    """A picture (height, width, 3), RGB in 0..1, upright, on white; Trouble if it is none."""
+    """A picture (height, width, 3), RGB in 0..1, upright, on white, at most 2000 pixels long; the
+    first one, if it moves. Raises Trouble if it is none, or if nobody can know its colours."""
     try:
-        img = imageio.imread(path, plugin="pillow", index=0, rotate=True)
+        with warnings.catch_warnings(action="ignore"):  # Pillow's about very large pictures
+            img = Image.open(path)
+            img.draft(None, (2000, 2000))  # a large JPEG is not even unpacked at its full size
+            kind, img = (img.format, img.mode), ImageOps.exif_transpose(img)
     except Exception as error:  # each format has errors of its own
-        raise Trouble(f"{path} cannot be read as a picture ({error})") from None
-    img = skimage.util.img_as_float(img)
-    if img.ndim == 2:
-        return skimage.color.gray2rgb(img)
-    if img.shape[2] == 2:  # grey and alpha
-        img = img[..., [0, 0, 0, 1]]
-    return skimage.color.rgba2rgb(img) if img.shape[2] == 4 else img
+        raise Trouble(f"{path} cannot be read ({error}): save it as PNG or JPEG") from None
+    if img.mode.startswith("I;16") or kind == ("PNG", "I"):  # 0..65535
+        img = Image.fromarray(np.asarray(img, np.float32) / 257).convert("L")
+    if img.mode in ("I", "F", "LAB"):
+        raise Trouble(f"{path} has colours of the kind {img.mode}: save it as an RGB PNG or JPEG")
+    if img.mode in ("P", "PA", "1"):
+        img = img.convert("RGBA")  # a palette's colours cannot be mixed
+    img.thumbnail((2000, 2000))
+    if "A" in img.getbands() or "transparency" in img.info:
+        img = img.convert("RGBA")
+        img = Image.alpha_composite(Image.new("RGBA", img.size, "white"), img)
+    return np.asarray(img.convert("RGB")) / 255
 
 
 def load_digit(path):
