@@ -13,10 +13,10 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import skimage.io
 import skimage.transform
 import tensorflow as tf
 from input_data import DATA
+from PIL import Image
 
 v1 = tf.compat.v1
 if __name__ == "__main__":
@@ -29,7 +29,7 @@ BLOCKS = [[64, 64], [128, 128], [256] * 3, [512] * 3, [512] * 3]
 
 
 def load_img(path):
-    img = skimage.io.imread(path) / 255.0
+    img = np.asarray(Image.open(path).convert("RGB")) / 255.0  # skimage.io fails below a "[folder]"
     short_edge = min(img.shape[:2])
     yy, xx = int((img.shape[0] - short_edge) / 2), int((img.shape[1] - short_edge) / 2)
     crop_img = img[yy : yy + short_edge, xx : xx + short_edge]
