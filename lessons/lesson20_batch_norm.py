@@ -231,8 +231,8 @@ lesson.show(fig, "test", "The same net, asked in three ways: alone, all points g
 # The notes draw their costs and print none. The baseline of the first row is BN without epsilon,
 # that of the second tanh of fresh normal numbers, which is about what BN gives before it learns.
 # A cost holds if each of its last ten looks is below the baseline: below always the mean of y, and
-# for tanh also below each of the last ten looks without BN. With seeds 1 to 20 the last cost of tanh
-# was 135 to 228 with BN and 540 to 1,034 without, that of relu with BN 72 to 130.
+# for tanh also below each of the last ten looks without BN. With seeds 1 to 20 the last cost of
+# tanh was 135 to 228 with BN and 540 to 1,034 without, that of relu with BN 72 to 130.
 
 # %%
 error = np.abs(by_hand - by_keras).max()
