@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 from running import complaints, run_here, run_lesson
 
-FIRST, SECOND = "from [5, 4]", "from [5, 1]"
-GLOBAL, JUMPS = "from [2, 4.5]: cost; on the map", "line, LR = 1: b jumps by; LR above"
+LOCAL = "from [5, 4]", "from [5, 1]"
+LARGE, FACTOR = "line, LR = 1: cost; LR = ", "line, LR = 1: factor; LR = "
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +46,8 @@ def test_the_paths_are_gradient_descents(here, start):
         return np.mean(common_factor * d_a), np.mean(common_factor * d_b)
 
     path = here["paths"][f"from {start}"]
-    assert path.shape == (3, 401)
-    assert path[:2] == pytest.approx(walk(slope, *start, 0.1, 400), abs=2e-3)
+    assert path.shape == (3, 400)
+    assert path[:2] == pytest.approx(walk(slope, *start, 0.1, 399), abs=2e-3)
 
 
 def test_the_bottom_of_the_bowl_is_the_least_squares_line(here):
@@ -58,22 +58,11 @@ def test_the_bottom_of_the_bowl_is_the_least_squares_line(here):
     assert here["large"][0, -1] == pytest.approx(np.polyfit(here["x"], y, 1)[0], abs=1e-3)
 
 
-def test_slope_and_curvature_by_differences(here):
+def test_the_cost_of_many_pairs_is_that_of_each(here):
     x, y = np.float64(here["x"]), here["y"]
-
-    def cost(a, b):
-        return np.mean((y - np.sin(b * np.cos(a * x))) ** 2)
-
-    for a, b in ([5.0, 1.0], [1.2, 2.5], [0.5, 3.0]):
-        h = 1e-4
-        slope = [(cost(a + h, b) - cost(a - h, b)), (cost(a, b + h) - cost(a, b - h))]
-        aa = cost(a + h, b) - 2 * cost(a, b) + cost(a - h, b)
-        bb = cost(a, b + h) - 2 * cost(a, b) + cost(a, b - h)
-        ab = cost(a + h, b + h) - cost(a + h, b - h) - cost(a - h, b + h) + cost(a - h, b - h)
-        least = np.linalg.eigvalsh([[aa, ab / 4], [ab / 4, bb]])[0] / h**2
-        found = here["slope_and_curvature"](a, b)
-        assert found[0] == pytest.approx(np.linalg.norm(slope) / (2 * h), abs=1e-3)
-        assert found[1] == pytest.approx(least, abs=1e-2)
+    a, b = np.array([[5, 1.2], [0, -2]]), np.array([[1, 2.5], [2, 4.5]])
+    each = [np.mean((y - np.sin(d * np.cos(c * x))) ** 2) for c, d in zip(a.flat, b.flat)]
+    assert here["cost"](here["network"], y, a, b).ravel() == pytest.approx(each, abs=1e-4)
 
 
 def test_try_it(tmp_path):
@@ -83,7 +72,10 @@ def test_try_it(tmp_path):
     run = run_here(21, "--start=0,2", "--learning-rate", 0.98, out=tmp_path)
     assert run.variables["small"][1, -1] == pytest.approx(2.55, abs=0.02)
     saddle = run.variables["paths"]["from [0.0, 2.0]"]
-    assert saddle[0, -1] == 0 and run.variables["slope_and_curvature"](*saddle[:2, -1])[1] < 0
+    assert saddle[0, -1] == 0
+    a, b = np.array([0, 0.2, 0]), saddle[1, -1] + np.array([0, 0, 0.2])
+    end, beside, above = run.variables["cost"](run.variables["network"], run.variables["y"], a, b)
+    assert beside < end < above
     run = run_here(21, "--start=-2,4.5", "--learning-rate", 1.02, out=tmp_path)
     assert abs(run.variables["small"][1, -1]) > 1e7
     left = run_here(21, "--start=-2,4.5", out=tmp_path).variables["paths"]["from [-2.0, 4.5]"]
@@ -112,23 +104,29 @@ def test_a_start_below_zero_without_a_sign_of_equality(tmp_path):
 
 def test_a_path_that_stops_at_once_is_in_no_minimum(tmp_path):
     run = run_here(21, "--steps", 2, out=tmp_path)
-    for name in ("line: a; start", "line: b; start", "formula: a; start", "formula: b; start"):
-        assert run.holds[name] == "no"
-    for name in (f"{FIRST}: slope; at its start", f"{SECOND}: slope; at its start", GLOBAL):
-        assert run.holds[name] == "no"
-    assert run.holds["line, LR = 1: a; start"] == "no"
+    at_the_bottom = ["line: a; start", "line: b; start", "line: cost; least squares"]
+    at_the_bottom += ["formula: cost; real a and b", "from [2, 4.5]: cost; lowest on the map"]
+    at_the_bottom += [f"{start}: lowest around; at the end" for start in LOCAL]
+    assert {run.holds[name] for name in at_the_bottom} == {"no"}
 
 
 def test_a_valley_without_sides_and_without_a_lower_one_is_no_local_minimum(monkeypatch, tmp_path):
     """With cos(a x) = 1 the cost does not depend on a, and all starts come to the same bottom."""
     monkeypatch.setattr(tf, "cos", lambda inside: 1 + 0 * inside)
     run = run_here(21, out=tmp_path)
-    for start in FIRST, SECOND:
-        assert run.holds[f"{start}: least curvature"] == run.holds[f"{start}: cost; lowest"] == "no"
+    for start in LOCAL:
+        assert run.holds[f"{start}: lowest around; at the end"] == "no"
+        assert run.holds[f"{start}: cost; lowest reached"] == "no"
 
 
 def test_a_rate_that_jumps_as_well_is_no_comparison(tmp_path):
-    assert run_here(21, "--learning-rate", 1, out=tmp_path).holds[JUMPS] == "no"
+    assert run_here(21, "--learning-rate", 1, out=tmp_path).holds[LARGE + "1"] == "no"
+
+
+def test_in_a_bowl_half_as_steep_a_rate_of_1_is_not_too_large(monkeypatch, tmp_path):
+    monkeypatch.setattr(tf, "reduce_mean", lambda values: tf.reduce_sum(values) / 400)
+    run = run_here(21, out=tmp_path)
+    assert run.holds[LARGE + "0.1"] == run.holds[FACTOR + "0.1"] == "no"
 
 
 @pytest.mark.full
