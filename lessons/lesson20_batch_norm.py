@@ -147,10 +147,10 @@ for name, (net, watch) in nets.items():
 # and at the last look, in the notes' range from -1 to 1. What lies outside is not drawn.
 #
 # Before the first step, tanh without BN gives mostly -1 and 1. With BN hardly any output is
-# saturated. But they are not even (均勻), as the notes say: BN makes its values about ±1, and so
-# most outputs lie near tanh(±1) = ±0.76. relu without BN seems to give only 0 in the later layers,
-# as the notes say. But about half of its values are above 1 and so not drawn. From layer to layer
-# they grow about √15 ≈ 4 times, because half of the 30 inputs are not 0.
+# saturated. The notes call them even (均勻), but most lie near tanh(±1) = ±0.76, because BN makes
+# the values about ±1. relu without BN seems to give only 0 in the later layers, as the notes say.
+# But about half of its values are above 1 and so not drawn. From layer to layer they grow about
+# √15 ≈ 4 times, because half of the 30 inputs are not 0.
 #
 # At the last look, tanh without BN is saturated still more. With BN the first layer is so, too, but
 # by the net's own choice: it has learned the largest β there. relu without BN has no values left:
