@@ -233,6 +233,8 @@ lesson.show(fig, "test", "The same net, asked in three ways: alone, all points g
 # A cost holds if each of its last ten looks is below the baseline: below always the mean of y, and
 # for tanh also below each of the last ten looks without BN. With seeds 1 to 20 the last cost of
 # tanh was 135 to 228 with BN and 540 to 1,034 without, that of relu with BN 72 to 130.
+# With seeds 1 to 8 the share of saturated outputs was 0.07 to 0.26 with BN and 0.81 to 0.88
+# without, the test cost 88 to 364 with the moving averages and 795 to 870 alone.
 
 # %%
 error = np.abs(by_hand - by_keras).max()
