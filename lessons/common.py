@@ -20,8 +20,8 @@ if "ipykernel" not in sys.modules:  # a notebook hands its own on to what `!make
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
-import skimage
 from PIL import Image, ImageOps
+from skimage import filters, measure, morphology, segmentation, transform, util
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 MNIST_SHA256 = "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64"
@@ -265,19 +265,46 @@ def read_image(path):
 
 
 def load_digit(path):
-    """A picture of one digit, dark on light or light on dark, as MNIST has them: (784,), 0 paper
-    … 1 ink, the digit 20 pixels large, its center of mass in the middle of 28 x 28."""
+    """A photograph of one handwritten digit, dark on light or light on dark, as MNIST has them:
+    (784,), 0 paper … 1 ink, the digit 20 pixels large, its center of mass in the middle of 28 x 28.
+    Raises Trouble, which says what to change, unless there is one digit on plain paper."""
     img = read_image(path)
-    border = np.concatenate([img[0], img[-1], img[:, 0], img[:, -1]])
-    paper = np.median(border, axis=0)
-    ink, colour = np.abs(img - paper).mean(axis=2), np.ptp(img - paper, axis=2) > 0.08
-    if ink.max() < 0.2 or colour.mean() > 0.15 or np.mean(np.abs(border - paper) > 0.15) > 0.1:
-        raise Trouble(f"{path} does not show one digit on plain paper")
+    img = transform.rescale(img, 300 / max(img.shape), channel_axis=2, anti_aliasing=True)
+    # The paper is the median of a wide neighbourhood: it keeps the edge of a shadow or a desk.
+    small = transform.rescale(img, 1 / 3, channel_axis=2, anti_aliasing=True).clip(0, 1)
+    small = util.img_as_ubyte(np.pad(small, ((45, 45), (45, 45), (0, 0)), "edge"))
+    paper = [filters.rank.median(small[..., i], np.ones((91, 91), np.uint8)) for i in range(3)]
+    paper = transform.resize(np.dstack(paper)[45:-45, 45:-45], img.shape)
+    ink = filters.gaussian(paper - img, 0.7, channel_axis=2)
+    ink *= np.sign(ink.max() + ink.min())  # chalk is lighter than its board
+    channel = ink.max(axis=(0, 1)).argmax()  # red, green or blue, where the ink is seen best
+    ink, paper = ink[..., channel], paper[..., channel]
+    unrest, ink = np.median(np.abs(ink)), ink.clip(0)
+    mask = ink > filters.threshold_otsu(ink)
+    inside = segmentation.clear_border(mask)
+    if inside.sum() > mask.sum() / 2:  # then what touches the border is not the digit
+        mask = inside
+    pieces = measure.regionprops(measure.label(mask))
+    lines = [piece for piece in pieces if max(piece.image.shape) > 285]
+    if len(lines) > 1 or any(piece.euler_number < -3 for piece in lines):  # a net has many holes
+        thick = morphology.opening(mask, morphology.disk(3))  # without printed lines
+        mask = thick if thick.any() else mask
+    if not mask.any() or ink[mask].mean() < 0.06:
+        raise Trouble(f"{path} shows no ink: take a darker pen or more light")
+    near = measure.label(morphology.dilation(mask, np.ones((11, 11)))) * mask
+    pieces = sorted(measure.regionprops(near), key=lambda piece: -piece.area)
+    height, width = pieces[0].image.shape
+    if unrest > 0.14 * ink[mask].mean() or pieces[0].euler_number < -3:
+        raise Trouble(f"{path} is no digit on plain paper: write one on white, and nothing else")
+    large = [p for p in pieces if p.area > pieces[0].area / 10 and p.image.shape[0] > height / 2]
+    if len(large) > 1 or width > 1.8 * height:
+        raise Trouble(f"{path} shows more than one digit: cut one out")
+    ink = ink / paper.clip(0.15) * morphology.dilation(near == pieces[0].label, morphology.disk(2))
     y, x = np.nonzero(ink > 0.2 * ink.max())
     digit = ink[y.min() : y.max() + 1, x.min() : x.max() + 1]
     size = np.maximum(1, np.round(20 * np.array(digit.shape) / max(digit.shape)))
-    digit = skimage.transform.resize_local_mean(digit, size.astype(int))
-    y, x = np.round(24 - skimage.measure.centroid(digit)).astype(int)
+    digit = transform.resize_local_mean(digit, size.astype(int))
+    y, x = np.round(24 - measure.centroid(digit)).astype(int)
     square = np.zeros((48, 48), np.float32)  # 10 pixels more than 28 x 28 on every side
     square[y : y + digit.shape[0], x : x + digit.shape[1]] = digit / digit.max()
     return square[10:38, 10:38].ravel()
