@@ -34,17 +34,18 @@ def noisy_data(run):
 
 
 def digit_reader(run):
-    """Lesson 15: its four layers, and forty test digits with their labels."""
-    images, labels = test_digits(40)
-    layers = [[packed(W, W.size > 1e6), packed(b)] for W, b in weights(run, "cnn")]
-    return dict(layers=layers, digits=packed(images), labels=labels.tolist())
+    """Lesson 15: its four layers, and sixteen test digits with their labels."""
+    kinds = ["int16", "int16", "int8", "int16"]
+    layers = [[packed(W, kind), packed(b)] for (W, b), kind in zip(weights(run, "cnn"), kinds)]
+    images, labels = test_digits(16)
+    digits = [packed(image[:, np.newaxis], "uint8") for image in images]
+    return dict(layers=layers, digits=digits, labels=labels.tolist())
 
 
 def plane(run):
     """Lesson 18: its eight layers, and what the first four make of 2,000 test digits."""
     layers = weights(run, "plane")
-    images, labels = test_digits(2000)
-    points = images / 255
+    points, labels = test_digits(2000)
     for i, (W, b) in enumerate(layers[:4]):
         points = points @ W + b
         points = points if i == 3 else 1 / (1 + np.exp(-points))  # (2000, 2) at the end
@@ -60,21 +61,20 @@ def weights(run, name):
 
 
 def test_digits(number):
-    """The first test digits of MNIST, (number, 784) of 0 to 255, and their labels (number,)."""
+    """The first test digits of MNIST, (number, 784) of 0 to 1, and their labels (number,)."""
     with np.load(HERE.parent / "data" / "mnist.npz") as data:
-        return data["x_test"][:number].reshape(number, 784), data["y_test"][:number]
+        return data["x_test"][:number].reshape(number, 784) / 255, data["y_test"][:number]
 
 
-def packed(array, whole=False):
-    """Base64 of uint8, of float16 or, if `whole`, of int8 with a scale for each column."""
-    if whole:
+def packed(array, kind="float32"):
+    """Base64 of `array` as it is, or as whole numbers of `kind` with a scale for each column."""
+    scale = np.ones(1)
+    if kind != "float32":
         columns = array.reshape(-1, array.shape[-1])
-        scale = np.maximum(np.abs(columns).max(axis=0) / 127, 1e-6).astype(np.float16)
-        array = np.clip(np.rint(columns / scale), -127, 127).astype(np.int8)
-    elif array.dtype != np.uint8:
-        array = array.astype("<f2")
-    text = base64.b64encode(array.tobytes()).decode()
-    return dict(kind=array.dtype.name, data=text) | (dict(scale=packed(scale)) if whole else {})
+        scale = np.maximum(np.abs(columns).max(axis=0), 1e-6) / np.iinfo(kind).max
+        array = np.rint(columns / scale)
+    text = base64.b64encode(array.astype(kind).tobytes()).decode()
+    return dict(kind=f"{kind.title()}Array", data=text, scale=scale.tolist())
 
 
 DATA = {15: digit_reader, 18: plane, 21: noisy_data}

@@ -1,62 +1,43 @@
 // Lesson 15: a digit on its way through the network of this run, and ten probabilities.
+// A picture is a list of rows of pixels, and a pixel a list of numbers, one a feature.
 "use strict";
-function conv(input, side, depth, [W, b]) {
-  const units = b.length, output = new Float32Array(side * side * units);
-  for (let y = 0; y < side; y++) for (let x = 0; x < side; x++) {
-    const at = (y * side + x) * units;
-    output.set(b, at);
-    for (let patch = 0; patch < 25; patch++) {  // padding="same": outside are zeros
-      const u = x + (patch % 5) - 2, v = y + Math.floor(patch / 5) - 2;
-      if (u < 0 || v < 0 || u >= side || v >= side) continue;
-      for (let c = 0; c < depth; c++) {
-        const value = input[(v * side + u) * depth + c], w = (patch * depth + c) * units;
-        if (value) for (let k = 0; k < units; k++) output[at + k] += value * W[w + k];
-      }
-    }
-  }
-  return output.map(live.relu);
-}
+const each = (side, pixel) => live.range(side, y => live.range(side, x => pixel(y, x)));
+const relu = z => Math.max(0, z);
 
-function pool(input, side, depth) {
-  const half = side / 2, output = new Float32Array(half * half * depth);  // after a relu: >= 0
-  input.forEach((value, i) => {
-    const k = i % depth, x = Math.floor(i / depth) % side, y = Math.floor(i / depth / side);
-    const at = ((y >> 1) * half + (x >> 1)) * depth + k;
-    if (value > output[at]) output[at] = value;
+function conv(picture, layer) {
+  const outside = picture[0][0].map(() => 0);  // padding="same"
+  return each(picture.length, (y, x) => {
+    const patch = each(5, (v, u) => picture[y + v - 2]?.[x + u - 2] ?? outside);
+    return live.dense(patch.flat(2), layer, relu);
   });
-  return output;
 }
 
-function answer([conv1, conv2, fc1, last], image) {
-  const h_conv1 = conv(image, 28, 1, conv1), h_pool1 = pool(h_conv1, 28, 32);
-  const h_conv2 = conv(h_pool1, 14, 32, conv2), h_pool2 = pool(h_conv2, 14, 64);
-  const logits = live.dense(live.dense(h_pool2, fc1, live.relu), last);
+const pool = picture => each(picture.length / 2, (y, x) => {
+  const four = each(2, (v, u) => picture[2 * y + v][2 * x + u]).flat();
+  return four[0].map((_, k) => Math.max(...four.map(pixel => pixel[k])));
+});
+
+function answer([conv1, conv2, fc1, fc2], image) {
+  const h_conv1 = conv(each(28, (y, x) => [image[28 * y + x]]), conv1), h_pool1 = pool(h_conv1);
+  const h_conv2 = conv(h_pool1, conv2), h_pool2 = pool(h_conv2);
+  const logits = live.dense(live.dense(h_pool2.flat(2), fc1, relu), fc2);
   const powers = logits.map(logit => Math.exp(logit - Math.max(...logits)));
-  const sum = powers.reduce((a, b) => a + b);
-  return { stages: [h_conv1, h_pool1, h_conv2, h_pool2], probabilities: powers.map(p => p / sum) };
+  const probabilities = powers.map(power => power / live.sum(powers));
+  return { stages: [h_conv1, h_pool1, h_conv2, h_pool2], probabilities };
 }
 
-async function network() {
-  if (!network.layers) live.say(live.words.loading);
-  const data = await live.load(15);
-  network.layers ??= data.layers.map(layer => layer.map(live.unpack));
-  network.digits ??= live.unpack(data.digits);
-  network.labels = data.labels;
-  return network.layers;
-}
-
+let latest, next = 0;
 async function ask(image, label = "") {
-  const { stages, probabilities } = answer(await network(), image);
-  if (!image.some(value => value)) return live.say("");  // cleared: the last answer stays
-  live.pictures("seen", 28, [image]);
-  stages.forEach((values, stage) => {
-    const side = [28, 14, 14, 7][stage], depth = values.length / side / side;
-    const images = Array.from({ length: 8 }, (_, k) => values.filter((_, i) => i % depth === k));
-    live.pictures(`stage${stage}`, side, images.map(one => {  // each from its darkest on
-      const low = Math.min(...one), high = Math.max(...one);
-      return one.map(value => (value - low) / (high - low || 1));
-    }));
-  });
+  latest = image;
+  const { layers } = await live.load();
+  if (image !== latest) return;  // while the weights were loading, more was drawn
+  const { stages, probabilities } = answer(layers, image);
+  live.picture("seen", image);
+  stages.forEach((stage, number) => live.range(8, k => {
+    const values = stage.flat().map(pixel => pixel[k]), low = Math.min(...values);
+    const range = Math.max(...values) - low || 1;  // each picture has its own
+    live.picture(`stage${number}`, values.map(value => (value - low) / range), k);
+  }));
   probabilities.forEach((probability, digit) => {
     live.get(`bar${digit}`).style.width = `${100 * probability}%`;
     live.get(`probability${digit}`).textContent = probability.toFixed(3);
@@ -65,16 +46,13 @@ async function ask(image, label = "") {
   live.say(`${live.words.answer} ${best} (${probabilities[best].toFixed(3)})${label}`);
 }
 
-live.show();
-const pad = live.pad(image => ask(image));
-live.get("pad").addEventListener("focus", network);
-let next = 0;
-live.get("next").addEventListener("click", async () => {
-  await network();
-  const pixels = network.digits.slice(784 * next, 784 * (next + 1));
-  live.pictures("seen", 28, [Float32Array.from(pixels, value => value / 255)]);
+const pad = live.pad(ask);
+live.get("pad").onfocus = live.load;
+live.get("next").onclick = async () => {
+  const { digits, labels } = await live.load(), image = live.unpack(digits[next]);
+  live.picture("seen", image);
   pad.clear();
   pad.ctx.drawImage(live.get("seen"), 0, 0, 280, 280);
-  ask(Float32Array.from(pixels, value => value / 255), ` · ${live.words.label} ${network.labels[next]}`);
-  next = (next + 1) % network.labels.length;
-});
+  ask(image, ` · ${live.words.label} ${labels[next]}`);
+  next = (next + 1) % labels.length;
+};

@@ -1,79 +1,51 @@
 // Lesson 21: a start on the map of the cost, a learning rate, and the path that follows.
 "use strict";
-const x = Array.from({ length: 200 }, (_, i) => -1 + (2 * i) / 199);
-// pred, and how fast it rises with a and with b
 const functions = {
-  network: (a, b, x) => {
-    const cos = Math.cos(a * x), outer = Math.cos(b * cos);
-    return [Math.sin(b * cos), -outer * b * x * Math.sin(a * x), outer * cos];
-  },
-  line: (a, b, x) => [a * x + b, x, 1],
-  formula: (a, b, x) => [a * x ** 3 + b * x ** 2, x ** 3, x ** 2],
+  network: (a, b, x) => Math.sin(b * Math.cos(a * x)),
+  line: (a, b, x) => a * x + b,
+  formula: (a, b, x) => a * x ** 3 + b * x ** 2,
 };
-const STEPS = 400, LOW = -2, HIGH = 7, GRID = 61, SIDE = 270;
-const state = { function: "network", a: 2, b: 4.5, rate: 0.1 };
-let path, jumps, timer, place, lowest;
-const maps = {};  // for each function the costs of the lesson's 61 x 61 points
+const x = live.range(200, i => -1 + (2 * i) / 199);
+const STEPS = 400, LOW = -2, HIGH = 7, GRID = 100, HAIR = 1e-5;
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+const state = { function: "network", a: 2, b: 4.5, rate: 0.1 }, maps = {};
+let ys, path, end, jumps, timer, map;
 
-function descent(a, b) {
-  const y = ys[state.function], curve = functions[state.function];
-  let cost = 0, slopeA = 0, slopeB = 0;
-  for (let i = 0; i < 200; i++) {
-    const [pred, withA, withB] = curve(a, b, x[i]), off = pred - y[i];
-    cost += off * off / 200;
-    slopeA += 2 * off * withA / 200;
-    slopeB += 2 * off * withB / 200;
-  }
-  return { a, b, cost, slopeA, slopeB };
+function cost(a, b) {
+  const pred = functions[state.function], y = ys[state.function];
+  return live.sum(x.map((value, i) => (pred(a, b, value) - y[i]) ** 2)) / 200;
 }
 
-// One step of gradient descent, and whether that was the last one worth making.
+// A point of the path, with the slopes: how fast the cost rises when a or b rises by a hair.
+function at(a, b) {
+  const slopeA = (cost(a + HAIR, b) - cost(a - HAIR, b)) / (2 * HAIR);
+  const slopeB = (cost(a, b + HAIR) - cost(a, b - HAIR)) / (2 * HAIR);
+  return { a, b, cost: cost(a, b), slopeA, slopeB };
+}
+
+// One step of gradient descent, and what there is to say after it.
 function step() {
-  const now = path.at(-1), before = path.at(-2);
-  const a = now.a - state.rate * now.slopeA, b = now.b - state.rate * now.slopeB;
-  if (before) {  // back by as much as it came, for ever
-    const [u, v] = [now.a - before.a, now.b - before.b], length = u * u + v * v;
-    const back = ((a - now.a) * u + (b - now.b) * v) / length;
-    jumps = length > 1e-3 && Math.abs(back + 1) < 0.002;
-  }
-  path.push(descent(a, b));
-  if (Math.hypot(a, b) > 1e6) return live.words.away;
-  if (jumps) return live.words.jumps;
-  if (path.length <= STEPS) return "";
-  const slope = point => Math.hypot(point.slopeA, point.slopeB);
-  if (slope(now) > slope(path[0]) / 100) return live.words.underway;
-  return live.words.arrived + (now.cost > 1.5 * lowest ? live.words.lower : "");
+  const now = path.at(-1), before = path.at(-2), { words } = live;
+  const next = at(now.a - state.rate * now.slopeA, now.b - state.rate * now.slopeB);
+  const far = point => Math.hypot(point.a - next.a, point.b - next.b);
+  jumps = before && far(now) > 0.03 && far(before) < 0.002 * far(now);  // back where it was
+  path.push(next);
+  if (Math.hypot(next.a, next.b) > 100) end = words.away;
+  else if (jumps) end = words.jumps;
+  else if (path.length <= STEPS) end = "";
+  else if (Math.hypot(next.slopeA, next.slopeB) > 0.01) end = words.underway;
+  else end = words.arrived + (next.cost > 1.5 * maps[state.function].lowest ? words.lower : "");
 }
 
-function restart(animated) {
+// Some steps at once and, if those are not the only ones, step by step to the end.
+function run(steps, only = false) {
   stop();
-  path = [descent(state.a, state.b)];
-  jumps = false;
-  live.say("");
-  animated && !live.still.matches ? run() : whole();
-}
-
-function whole() {
-  let end = "";
-  while (path.length <= STEPS && !(end && !jumps)) end = step();
-  live.say(end);
+  for (let i = 0; i < steps; i++) if (only || jumps || !end) step();
   draw();
-  if (jumps && !live.still.matches) run();
-}
-
-// Slowly at first, and always where it jumps, so that one sees single steps.
-function run() {
+  if (only || still.matches || (end && !jumps)) return;
   live.get("run").textContent = live.words.stop;
-  const tick = () => {
-    const steps = jumps ? 1 : 1 + Math.floor(path.length / 40);
-    let end = "";
-    for (let i = 0; i < steps && !end; i++) end = step();
-    if (end !== live.get("said").textContent) live.say(end);
-    draw();
-    if (end && !jumps) return stop();
-    timer = setTimeout(tick, jumps ? 400 : Math.max(16, 200 * 0.9 ** path.length));
-  };
-  timer = setTimeout(tick, 200);
+  const pause = jumps ? 400 : Math.max(16, 200 * 0.9 ** path.length);
+  timer = setTimeout(run, pause, jumps ? 1 : 1 + path.length / 40);
 }
 
 function stop() {
@@ -82,140 +54,76 @@ function stop() {
   live.get("run").textContent = live.words.run;
 }
 
-const drawMap = live.plot("map", (ctx, width, height) => {
-  const ticks = [-2, -1, 0, 1, 2, 3, 4, 5, 6, 7];
-  place = live.axes(ctx, width, height, [LOW, HIGH], [LOW, HIGH], ticks, ticks, "a", "b");
-  ctx.drawImage(bands(), place.left, place.top, place.wide, place.high);
-  const line = points => {
-    ctx.beginPath();
-    for (const { a, b } of points) ctx.lineTo(place.X(a), place.Y(b));
-    ctx.stroke();
-  };
-  const dot = ({ a, b }, size, fill) => {
-    ctx.beginPath();
-    ctx.arc(place.X(a), place.Y(b), size, 0, 7);
-    ctx.fillStyle = fill;
-    ctx.fill();
-    ctx.stroke();
-  };
-  ctx.lineJoin = "round";
-  for (const [color, width] of [["#fff", 5], ["#0a5a86", 2.5]]) {
-    ctx.strokeStyle = color;
-    ctx.lineWidth = width;
-    line(path);
-  }
-  if (path.length < 60) path.forEach(point => dot(point, 1.5, "#0a5a86"));
-  dot(path[0], 6, "#fff");
-  ctx.strokeStyle = "#fff";
-  dot(path.at(-1), 6, "#a3301f");
-});
-
-// The map itself: twenty bands between its lowest and its highest cost, the lowest the darkest.
-function bands() {
-  const costs = maps[state.function], highest = Math.max(...costs), pixel = (HIGH - LOW) / SIDE;
-  const canvas = Object.assign(document.createElement("canvas"), { width: SIDE, height: SIDE });
-  const ctx = canvas.getContext("2d"), image = ctx.createImageData(SIDE, SIDE);
-  const scale = (GRID - 1) / SIDE;
-  for (let i = 0; i < SIDE * SIDE; i++) {
-    const u = ((i % SIDE) + 0.5) * scale, v = (SIDE - Math.floor(i / SIDE) - 0.5) * scale;
-    const at = Math.floor(v) * GRID + Math.floor(u), p = u % 1, q = v % 1;
-    const low = costs[at] * (1 - p) + costs[at + 1] * p;
-    const high = costs[at + GRID] * (1 - p) + costs[at + GRID + 1] * p;
-    const level = (low * (1 - q) + high * q - lowest) / (highest - lowest);
-    const grey = 110 + 140 * Math.floor(level * 20) / 20;
-    image.data.set([grey, grey, grey, 255], 4 * i);
-  }
-  ctx.putImageData(image, 0, 0);
-  return canvas;
+// The costs in twenty greys, and the lowest of them.
+function drawnMap() {
+  const canvas = document.createElement("canvas"), ctx = canvas.getContext("2d");
+  canvas.width = canvas.height = GRID;
+  const place = k => LOW + ((HIGH - LOW) * (k + 0.5)) / GRID;
+  const costs = live.range(GRID ** 2, i => cost(place(i % GRID), place(Math.floor(i / GRID))));
+  const lowest = Math.min(...costs), highest = Math.max(...costs);
+  costs.forEach((cost, i) => {
+    const level = Math.floor((20 * (cost - lowest)) / (highest - lowest));
+    ctx.fillStyle = `hsl(0 0% ${43 + 2.7 * level}%)`;
+    ctx.fillRect(i % GRID, GRID - 1 - Math.floor(i / GRID), 1, 1);
+  });
+  return { canvas, lowest };
 }
-
-const drawFit = live.plot("fit", (ctx, width, height) => {
-  const y = ys[state.function], { a, b } = path.at(-1);
-  const low = Math.floor(Math.min(...y) - 0.5), high = Math.ceil(Math.max(...y) + 0.5);
-  const ticks = Array.from({ length: high - low + 1 }, (_, i) => low + i);
-  const { X, Y } = live.axes(ctx, width, height, [-1, 1], [low, high], [-1, 0, 1], ticks, "x", "y");
-  ctx.fillStyle = live.color("soft");
-  x.forEach((value, i) => ctx.fillRect(X(value) - 1, Y(y[i]) - 1, 2, 2));
-  ctx.strokeStyle = live.color("no");
-  ctx.lineWidth = 2.5;
-  ctx.beginPath();
-  for (const value of x) ctx.lineTo(X(value), Y(functions[state.function](a, b, value)[0]));
-  ctx.stroke();
-});
-
-const drawCost = live.plot("cost", (ctx, width, height) => {
-  const first = Math.max(0, path.length - 1 - STEPS), last = Math.max(50, path.length - 1);
-  const log = cost => Math.log10(cost + 1e-12), shown = path.slice(first);
-  const low = Math.floor(Math.min(log(lowest), ...shown.map(p => log(p.cost))));
-  const high = Math.ceil(Math.max(0, ...shown.map(p => log(p.cost))));
-  const powers = Array.from({ length: high - low + 1 }, (_, i) => low + i);
-  const ticks = powers.filter((_, i) => i % Math.ceil(powers.length / 6) === 0);
-  const { X, Y } = live.axes(ctx, width, height, [first, last], [low, high], [first, last], ticks,
-    live.words.step, "", power => String(+(10 ** power).toPrecision(1)));
-  ctx.strokeStyle = live.color("link");
-  ctx.lineWidth = 2;
-  ctx.beginPath();
-  shown.forEach((point, i) => ctx.lineTo(X(first + i), Y(log(point.cost))));
-  ctx.stroke();
-});
 
 function draw() {
-  drawMap();
-  drawFit();
-  drawCost();
-  const { a, b, cost } = path.at(-1), numbers = { step: path.length - 1, a, b, cost, lowest };
+  const { canvas, lowest } = maps[state.function], now = path.at(-1), y = ys[state.function];
+  const points = path.map(({ a, b }) => [a, b]), sides = live.range(10, i => LOW + i);
+  map = live.plot("map", sides, sides, "a", "b");
+  map.ctx.drawImage(canvas, ...map.box);
+  map.line(points, "#fff", 5);
+  map.line(points, "#0a5a86", 2.5);
+  map.dot(points[0], 6, "#fff", "#0a5a86");
+  map.dot(points.at(-1), 6, "#a3301f", "#fff");
+
+  const low = Math.floor(Math.min(...y) - 0.5), high = Math.ceil(Math.max(...y) + 0.5);
+  const fit = live.plot("fit", [-1, 0, 1], live.range(high - low + 1, i => low + i), "x", "y");
+  x.forEach((x, i) => fit.ctx.fillRect(fit.X(x) - 1, fit.Y(y[i]) - 1, 2, 2));
+  fit.line(x.map(x => [x, functions[state.function](now.a, now.b, x)]), live.color("no"), 2.5);
+
+  const steps = [0, Math.max(50, path.length - 1)], powers = [-4, -3, -2, -1, 0, 1, 2];
+  const costs = live.plot("cost", steps, powers, live.words.step, "", p => Number(`1e${p}`));
+  costs.line(path.map(({ cost }, i) => [i, Math.log10(cost)]), live.color("link"), 2);
+  const numbers = { step: path.length - 1, a: now.a, b: now.b, cost: now.cost, lowest };
   for (const [name, value] of Object.entries(numbers))
-    live.get(`now-${name}`).textContent = Number.isInteger(value) ? value : value.toPrecision(4);
+    live.get(`now-${name}`).textContent = +value.toPrecision(4);
+  if (live.get("said").textContent !== end) live.say(end);
 }
 
-// ------------------------------------------------- what the reader sets, also in the address
-
-function set(changes, animated = false) {
-  Object.assign(state, changes);
-  for (const name of ["a", "b"]) state[name] = +live.clip(state[name], LOW, HIGH).toFixed(2);
-  maps[state.function] ??= Array.from({ length: GRID * GRID }, (_, i) => {
-    const at = k => LOW + ((HIGH - LOW) * k) / (GRID - 1);
-    return descent(at(i % GRID), at(Math.floor(i / GRID))).cost;
-  });
-  lowest = Math.min(...maps[state.function]);
+// What the reader sets, or an address; what is no number and no function is passed over.
+function set(changes, slowly = false) {
+  if (Object.hasOwn(functions, changes.function)) state.function = changes.function;
+  for (const [name, low, high] of [["a", LOW, HIGH], ["b", LOW, HIGH], ["rate", 0.01, 1.2]]) {
+    const value = live.clip(parseFloat(changes[name]), low, high);
+    if (!Number.isNaN(value)) state[name] = +value.toFixed(2);
+  }
+  maps[state.function] ??= drawnMap();
   live.get("function").value = state.function;
-  live.get("rate").value = state.rate;
-  live.get("rate-now").textContent = state.rate;
-  restart(animated);
+  live.get("rate").value = live.get("rate-now").textContent = state.rate;
+  path = [at(state.a, state.b)];
+  end = "";
+  run(slowly && !still.matches ? 0 : STEPS);
 }
-const address = () => `#live&${new URLSearchParams(state)}`;
-const keep = () => history.replaceState(null, "", address());
-function read() {
-  const given = Object.fromEntries(new URLSearchParams(location.hash.split("&").slice(1).join("&")));
-  const changes = {};
-  if (Object.hasOwn(functions, given.function ?? "")) changes.function = given.function;
-  for (const name of ["a", "b"]) if (Number.isFinite(parseFloat(given[name]))) changes[name] = +given[name];
-  if (given.rate > 0 && given.rate <= 1.2) changes.rate = +given.rate;
-  set(changes);
-}
+const read = () => set(Object.fromEntries(new URLSearchParams(location.hash.slice(6))));
+const keep = () => history.replaceState(null, "", `#live&${new URLSearchParams(state)}`);
 
-let ys;
-live.load(21).then(data => {
+live.load().then(data => {
   ys = data;
-  live.show();
   read();
+  live.draw = draw;
   addEventListener("hashchange", read);
   live.steer(live.get("map"), (left, top, first) => {
-    const [a, b] = place.back(left, top);
+    const [a, b] = map.back(left, top);
     set({ a, b }, first);
-  }, (right, up) => { set({ a: state.a + right / 10, b: state.b + up / 10 }); keep(); });
-  live.get("map").addEventListener("pointerup", keep);
-  live.get("function").addEventListener("change", event => {
-    set({ function: event.target.value }, true);
-    keep();
-  });
-  live.get("rate").addEventListener("input", event => set({ rate: +event.target.value }));
-  live.get("rate").addEventListener("change", keep);
-  live.get("run").addEventListener("click", () => (timer ? stop() : restart(true)));
-  live.get("step").addEventListener("click", () => { stop(); live.say(step()); draw(); });
+  }, (right, up) => set({ a: state.a + right / 10, b: state.b + up / 10 }));
+  live.get("function").onchange = event => set({ function: event.target.value }, true);
+  live.get("rate").oninput = event => set({ rate: event.target.value });
+  live.get("run").onclick = () => (timer ? stop() : set({}, true));
+  live.get("step").onclick = () => run(1, true);
+  for (const event of ["change", "pointerup", "keyup"]) live.section.addEventListener(event, keep);
   for (const link of document.querySelectorAll(".languages a"))  // the same path, in Chinese
-    link.addEventListener("click", () => {
-      const { top, bottom } = live.section.getBoundingClientRect();
-      if (top < innerHeight && bottom > 0) link.hash = address();
-    });
+    link.onclick = () => { link.hash = location.hash; };
 });
