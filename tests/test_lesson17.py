@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from running import run_here
 
-ACCURACY, FAR = "test accuracy", "27 rows back, untrained; plain RNN"
-SMALL = "plain RNN, N(0, 0.1); N(0, 1)"
-BY_HAND, KEPT = "by hand and layer; size of outputs", "memory kept over 28 rows, untrained"
+ACCURACY, FAR = "test accuracy", "27 rows back, LSTM; plain RNN"
+SMALL = "N(0, 0.1) / N(0, 1), plain; LSTM"
+BY_HAND, KEPT = "by hand and layer; size of m", "kept at each row, untrained"
 OPEN, SHUT = "forget gates above 0.9; untrained", "forget gates below 0.1; untrained"
+LEARNED = "111 rows back, LSTM; untrained"
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +35,7 @@ def test_the_cell_is_tf1s(here):
     def sigmoid(x):
         return 1 / (1 + np.exp(-x))
 
-    X_in, c, h = np.array(here["lstm_in"](here["test_xs"][:3])), np.zeros((3, 128)), 0
-    h = np.zeros((3, 128))
+    X_in, c, h = np.array(here["lstm_in"](here["test_xs"][:3])), 0, np.zeros((3, 128))
     for row in range(28):
         i, j, f, o = np.split(np.concatenate([X_in[:, row], h], axis=1) @ kernel + b, 4, axis=1)
         c = c * sigmoid(f + 1) + sigmoid(i) * np.tanh(j)
@@ -75,25 +75,22 @@ def test_the_gradient_is_the_change_of_the_last_output(here):
     gradient = tape.gradient(m_state, X).numpy()[0]
     assert change == pytest.approx(gradient[[111, 105], 5], rel=0.05, abs=1e-3)
     sizes = here["gradient_by_row"](here["lstm_in"], here["lstm_cell"])
-    assert sizes.shape == (112,) and sizes[0] == 1 and sizes == pytest.approx(here["lstm_after"])
+    assert sizes.shape == (112,) and sizes[0] == 1 and sizes[111] == here["far"]
 
 
 def test_a_smoke_run_has_learned_too_little(run):
     assert run.holds[FAR] == run.holds[SMALL] == run.holds[BY_HAND] == "yes"
     assert run.holds[KEPT] == "slip"
     assert run.holds[ACCURACY] == "no"
-    assert run.here[OPEN] == np.mean(run.variables["f"] > 0.9)
-    assert run.here[SHUT] == np.mean(run.variables["f"] < 0.1)
 
 
 # ----------------------------------------------------------------- break it, and see the NO
 
 
 def test_another_cell_breaks_its_claims(monkeypatch, tmp_path):
-    """The LSTM answers through a relu, its forget gates are open and stay; SimpleRNN is an LSTM."""
+    """The LSTM answers through a relu; its forget gates are open and stay."""
     LSTM = keras.layers.LSTM
     opened = dict(bias_initializer=keras.initializers.Constant(9), unit_forget_bias=False)
-    monkeypatch.setattr(keras.layers, "SimpleRNN", LSTM)
     monkeypatch.setattr(
         keras.layers,
         "LSTM",
@@ -107,7 +104,8 @@ def test_another_cell_breaks_its_claims(monkeypatch, tmp_path):
 def test_a_plain_rnn_that_remembers_as_long_breaks_the_comparison(monkeypatch, tmp_path):
     monkeypatch.setattr(keras.layers, "SimpleRNN", keras.layers.LSTM)
     run = run_here(17, "--smoke", "--training-iters", 20, out=tmp_path)
-    assert run.holds[FAR] == "no"
+    assert run.holds[FAR] == run.holds[SMALL] == "no"
+    assert run.holds[LEARNED] == "no", "after one loop"
 
 
 def test_the_same_large_numbers_reach_no_further(monkeypatch, tmp_path):
@@ -154,7 +152,8 @@ def test_the_plain_rnn_reads_less(tmp_path):
     run = run_here(17, "--plain-rnn", "trained", out=tmp_path)
     baseline = run.variables["baseline"]
     assert 0.6 < baseline < 0.8 and run.holds[ACCURACY] == "yes"
-    assert run.variables["plain_after"][111] < 1e-9 < 1e-4 < run.variables["lstm_after"][111]
+    plain, lstm = (run.variables["gradients"][f"{name}, trained"] for name in ("plain RNN", "LSTM"))
+    assert plain[111] < 1e-9 < 1e-4 < lstm[111]
 
 
 @pytest.mark.seeds
@@ -170,9 +169,11 @@ def test_a_small_start_helps_the_plain_rnn_most(tmp_path):
     [
         ("--learning-rate 0.01", 0.930),
         ("--batch-size 32", 0.968),
-        ("--optimizer adadelta --learning-rate 0.1", 0.845),
+        ("--learning-rate 0.1", 0.845),
     ],
 )
-def test_try_it(flags, accuracy, tmp_path):
+def test_try_it(flags, accuracy, monkeypatch, tmp_path):
+    if flags == "--learning-rate 0.1":  # the notes' optimizer
+        monkeypatch.setattr(keras.optimizers, "Adam", keras.optimizers.Adadelta)
     run = run_here(17, *flags.split(), out=tmp_path)
     assert run.here[ACCURACY] == pytest.approx(accuracy, abs=0.02)
