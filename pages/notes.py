@@ -4,15 +4,10 @@ The text is only shown. It is never executed, and never part of what this projec
 """
 
 import re
+from keyword import kwlist
 from pathlib import Path
 
 NUMERALS = dict(zip(range(15, 23), "十五 十六 十七 十八 十九 二十 二十一 二十二".split()))
-LARGEST = 1_000_000  # bytes; the notes have 40,000
-ENCODINGS = ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "gb18030", "big5hkscs")
-
-
-class Unreadable(Exception):
-    """The file cannot be the notes. The message says why, in one line."""
 
 
 def read(path):
@@ -21,31 +16,14 @@ def read(path):
     The right encoding is the first one in which the headings appear.
 
     Raises:
-        Unreadable: if there is no such file, or none of the headings 十五 … 二十二 is in it.
+        OSError: if there is no such file, or none of the headings 十五 … 二十二 is in it.
     """
-    path = Path(path)
-    try:
-        if not path.is_file():
-            raise Unreadable(
-                f"{path}: {'not a file' if path.exists() else 'there is no such file'}"
-            )
-        if path.stat().st_size > LARGEST:
-            raise Unreadable(f"{path}: too large for the notes (over {LARGEST:,} bytes)")
-        content = path.read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a null character in the path
-        raise Unreadable(f"{path}: cannot be read ({error})") from error
-    if not content.strip():
-        raise Unreadable(f"{path}: empty")
-    for encoding in ENCODINGS:
-        try:
-            sections = cut(content.decode(encoding))
-        except UnicodeDecodeError:
-            continue
-        if sections:
+    content = Path(path).read_bytes()
+    for encoding in ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "gb18030", "big5hkscs"):
+        if sections := cut(content.decode(encoding, errors="replace")):
             return sections
-    raise Unreadable(
-        f"{path}: none of the headings 十五、 to 二十二、 in it "
-        "(UTF-8, UTF-16, GB18030 and Big5 tried)"
+    raise OSError(
+        f"{path}: none of the headings 十五、 to 二十二、 in it (as UTF-8, UTF-16, GB18030 or Big5)"
     )
 
 
@@ -70,11 +48,9 @@ def blocks(section):
     starts_like_python = (
         r'from [\w.]+ import|import \w|def \w+\(|with [\w.]+\(|"""|#|[A-Za-z_]\w* ?= ?\S'
     )
-    pairs = []
-    for line in filter(None, map(str.strip, section.split("\n")[1:])):
-        is_code = re.match(starts_like_python, line) and len(line) < 20_000
-        pairs.append(("code", break_code(line)) if is_code else ("prose", line))
-    return pairs
+    lines = filter(None, map(str.strip, section.split("\n")[1:]))
+    is_code = re.compile(starts_like_python).match
+    return [("code", break_code(line)) if is_code(line) else ("prose", line) for line in lines]
 
 
 # Beginnings of a line that cannot be anything else, even with the end of another glued on:
@@ -85,10 +61,9 @@ GLUED = re.compile(
     re.X,
 )
 TOKEN = re.compile(
-    r"""(?P<line_end>\n)
-    | (?P<space>\s+)
+    r"""(?P<space>\s+)
     | (?P<comment>[\#一-鿿][^\#\n]*)
-    | (?P<operand>\"{3}.*?\"{3} | '{3}.*?'{3} | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*'
+    | (?P<word>\"{3}.*?\"{3} | '{3}.*?'{3} | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*'
         | (?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?
         | [A-Za-z_][A-Za-z_0-9]*)
     | (?P<sign>.)
@@ -105,9 +80,7 @@ COMMENT_OVER = re.compile(
         | for\s\w+\sin\s\w+\( | import\s[\w.]+\sas\s | return\s\w+\. | if\s\w+: )""",
     re.X | re.A,
 )
-STATEMENT = set("def class with while for try except finally return elif del raise global".split())
-JOINING = set("and or in is not as if else import from lambda".split())
-BLOCK = set("def class with while for if elif else try except finally".split())
+KEYWORDS = {*kwlist} - {"None", "True", "False"}
 
 
 def break_code(code):
@@ -120,51 +93,41 @@ def break_code(code):
     lines, depth, previous, position = [""], 0, "", 0
     while match := TOKEN.match(code, position):
         kind, token = match.lastgroup, match[0]
-        if kind == "comment":
-            over = COMMENT_OVER.search(token, 1)
-            token = token[: over.start()] if over and over.start() else token
-            depth -= depth > 0 and over is not None and token.endswith(")")
+        if kind == "comment" and (over := COMMENT_OVER.search(token, 1)):
+            token = token[: over.start()]
+            depth -= depth > 0 and token.endswith(")")
         position += len(token)
-        rest = code[position:]
-        if kind == "line_end":
+        if "\n" in token and kind == "space":
             lines.append("")
             depth, previous = 0, ""
             continue
         if kind == "space":
             lines[-1] += " "
             continue
-        in_block = lines[-1].split("(")[0].split(" ")[0].rstrip(":") in BLOCK
-        begins = (
-            previous == "comment"
-            or (kind == "comment" and depth == 0 and not lines[-1].endswith(" "))
-            or (depth == 0 and previous == ":" and in_block)
-            or (
-                depth == 0
-                and previous == "operand"
-                and kind == "operand"
-                and is_start(token, rest, lines[-1])
-            )
+        line = lines[-1]
+        is_new = (
+            (kind == "comment" and not line.endswith(" "))
+            or (previous == ":" and re.match(r"\w*", line)[0] in KEYWORDS)
+            or (previous == "operand" and kind == "word" and begins(token, line, code[position:]))
         )
-        if begins:
+        if previous == "comment" or (is_new and depth == 0):
             lines.append("")
         lines[-1] += token
         if kind == "sign":
             depth = max(0, depth + (token in "([{") - (token in ")]}"))
-        if kind == "comment" or (kind == "sign" and token == ":" and depth == 0):
-            previous = "comment" if kind == "comment" else ":"
-        elif token in ")]}" or (kind == "operand" and token not in STATEMENT | JOINING):
+        if token in ")]}" or (kind == "word" and token not in KEYWORDS):
             previous = "operand"
         else:
-            previous = "joint"
+            previous = ":" if token == ":" and depth == 0 else kind
     return "\n".join(line.strip() for line in lines if line.strip())
 
 
-def is_start(token, rest, line):
+def begins(word, line, rest):
     """Whether a word right after an operand, outside brackets, begins a new line."""
-    if token == "if":  # `x = a if b else c` goes on; `…)if step % 20 == 0:` is a new line
-        return re.match(r"(?:(?!\belse\b)[^:#])*:", rest) is not None
-    if token == "else":
+    if word == "if":  # `x = a if b else c` goes on; `…)if step % 20 == 0:` is a new line
+        return re.match(r"(?:(?!\belse\b)[^:#])*:", rest)
+    if word == "else":
         return rest.lstrip().startswith(":")
-    if token == "import":
+    if word == "import":
         return not re.fullmatch(r"from [\w.]+ *", line)
-    return token == "from" or token not in JOINING
+    return word not in ("and", "or", "in", "is", "not", "as")

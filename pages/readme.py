@@ -16,13 +16,11 @@ ROOT, OUTPUTS = HERE.parent, HERE.parent / "outputs"
 
 
 def collect():
-    """{lesson: its results.json} from outputs/; SystemExit where one is not of a full run."""
-    found = {}
-    for number in range(15, 23):
-        path = OUTPUTS / f"lesson{number}" / "results.json"
-        found[str(number)] = json.loads(path.read_text("utf-8")) if path.exists() else None
-        if not found[str(number)] or found[str(number)]["smoke"]:
-            raise SystemExit(f"{path} is missing, or of a smoke run: make lessons comes first")
+    """{lesson: its results.json} from outputs/; SystemExit if one is missing or of a smoke run."""
+    files = sorted(OUTPUTS.glob("lesson[0-9][0-9]/results.json"))
+    found = {file.parent.name[-2:]: json.loads(file.read_text("utf-8")) for file in files}
+    if len(found) < 8 or any(lesson["smoke"] for lesson in found.values()):
+        raise SystemExit(f"make lessons comes first: {OUTPUTS} has not all lessons, or smoke runs")
     return found
 
 
@@ -30,19 +28,14 @@ def values(results):
     """{what may stand between marks: its text}."""
     found = {"minutes": round(sum(lesson["seconds"] for lesson in results.values()) / 60, 1)}
     found |= results["15"]["versions"] | {"cores": results["15"]["cores"]}
-    for verdict in ("yes", "slip"):
-        rows = [row for lesson in results.values() for row in lesson["results"]]
-        found[verdict] = sum(row["holds"] == verdict for row in rows)
+    holds = [row["holds"] for lesson in results.values() for row in lesson["results"]]
+    found |= {"yes": holds.count("yes"), "slip": holds.count("slip")}
     for number, lesson in results.items():
         found[f"{number} seconds"] = round(lesson["seconds"])
         for row in lesson["results"]:
             found[f"{number} {row['name']}"] = row["here"]
             found[f"{number} baseline of {row['name']}"] = row["baseline"]
     return {name: f"{v:.4g}" if isinstance(v, float) else str(v) for name, v in found.items()}
-
-
-def read(path):
-    return path.read_text("utf-8") if path.exists() else ""
 
 
 def filled(text, found):
@@ -66,7 +59,7 @@ def main(arguments=None):
         simple = translations.simplified(texts[name])
         simple = simple.replace("data/README.zh-Hant", "data/README.zh-Hans")
         texts[name.replace("Hant", "Hans")] = simple
-    stale = [name for name, text in texts.items() if text != read(ROOT / name)]
+    stale = [name for name, text in texts.items() if (ROOT / name).read_text("utf-8") != text]
     for name in [] if check else stale:
         (ROOT / name).write_text(texts[name], "utf-8", newline="\n")
     print("make readme would change" if check else "changed:", *stale or ["nothing"])

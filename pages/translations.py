@@ -5,6 +5,7 @@ captions of its report; `zh/pages.po` has the words of the pages themselves. The
 script, in lines as a script shows them; Simplified is made from it.
 """
 
+import inspect
 import io
 import json
 import re
@@ -32,9 +33,6 @@ def lesson_name(path):
     return path.stem.partition("_")[0]
 
 
-# ------------------------------------------------------------------- what there is to translate
-
-
 def wanted(scripts):
     """{name of a catalogue: {English: where it stands}}, in the order of the lessons."""
     reports = json.loads((HERE / "results.json").read_text("utf-8"))
@@ -49,18 +47,21 @@ def wanted(scripts):
         report = reports[lesson_name(path).removeprefix("lesson")]
         texts |= {pattern(row["name"]): "row of the report" for row in report["results"]}
         texts |= {pattern(figure["caption"]): "caption" for figure in report["figures"]}
-    found["pages"] = of_pages()
+    environment, found["pages"] = templates(str), {}
+    for name in environment.list_templates():
+        source = environment.loader.get_source(environment, name)[0]
+        for _, _, message in environment.extract_translations(source):
+            found["pages"][message if isinstance(message, str) else message[0]] = name
     return {name: {e: p for e, p in texts.items() if is_words(e)} for name, texts in found.items()}
 
 
-def of_pages():
-    """The words of the templates, which mark them as Jinja's i18n extension has it."""
-    environment = jinja2.Environment(extensions=["jinja2.ext.i18n"])
-    environment.policies["ext.i18n.trimmed"] = True
-    found = {}
-    for template in sorted(HERE.glob("templates/*.html")):
-        for _, _, message in environment.extract_translations(template.read_text("utf-8")):
-            found[message if isinstance(message, str) else message[0]] = template.name
+def templates(words):
+    """The pages' templates, as Jinja's i18n extension fills them with `words`."""
+    folder = jinja2.FileSystemLoader(HERE / "templates")
+    found = jinja2.Environment(loader=folder, autoescape=True, extensions=["jinja2.ext.i18n"])
+    found.undefined = jinja2.StrictUndefined
+    found.policies["ext.i18n.trimmed"] = True
+    found.install_gettext_callables(words, None, newstyle=True)
     return found
 
 
@@ -70,31 +71,24 @@ def is_words(english):
 
 
 def comments(code):
-    """The comments of a cell, a block of whole lines as one, and its docstring, if it has one:
-    `english`, and `lines`, `column` of where it stands (lines from 0, the last one included)."""
-    found = []
+    """The comments of a cell, a block of whole lines as one, and its docstrings: `english`, and
+    `first`, `last`, `column` of where it stands (lines from 0)."""
+    found, block = [], None
     for token in tokenize.generate_tokens(io.StringIO(code).readline):
         (row, column), text = token.start, token.string
         alone = not token.line[:column].strip()
-        if text.startswith('"""') and alone:  # a docstring
-            found.append(
-                SimpleNamespace(
-                    english=unwrapped(re.sub(r"\n +", "\n", text)) if column else unwrapped(text),
-                    first=row - 1,
-                    last=token.end[0] - 1,
-                    column=column,
-                    alone=False,
-                )
-            )
-        if token.type != tokenize.COMMENT:
-            continue
-        text = text.removeprefix("#").strip()
-        before = found[-1] if found else None
-        if alone and before and before.alone and (before.last, before.column) == (row - 2, column):
-            before.english, before.last = f"{before.english} {text}", row - 1
+        if token.type == tokenize.COMMENT:
+            text = text.removeprefix("#").strip()
+            if alone and block and (block.last, block.column) == (row - 2, column):
+                block.english, block.last = f"{block.english} {text}", row - 1
+                continue
+        elif alone and text.startswith('"""'):
+            text, alone = unwrapped(inspect.cleandoc(text)), False
         else:
-            found.append(SimpleNamespace(english=text, first=row - 1, last=row - 1, column=column))
-        found[-1].alone = alone
+            continue
+        place = dict(first=row - 1, last=token.end[0] - 1, column=column)
+        found.append(SimpleNamespace(english=text, **place))
+        block = found[-1] if alone else None
     return found
 
 
@@ -118,50 +112,45 @@ def pattern(text):
     return NUMBER.sub("{}", text)
 
 
-# ------------------------------------------------------------------------------- catalogues
-
-
 def update(scripts):
     """Bring zh/*.po up to date: what is new is empty; what has gone stays as a comment."""
     for name, texts in wanted(scripts).items():
-        path, new = HERE / "zh" / f"{name}.po", polib.POFile(wrapwidth=0)
-        old = {entry.msgid: entry for entry in polib.pofile(path.read_text("utf-8"))}
-        new.metadata = {"Language": "zh_Hant", "Content-Type": "text/plain; charset=UTF-8"}
-        for english, place in texts.items():
-            chinese = old.pop(english).msgstr if english in old else ""
-            new.append(polib.POEntry(msgid=english, msgstr=chinese, comment=place))
-        for entry in old.values():
-            new.append(polib.POEntry(msgid=entry.msgid, msgstr=entry.msgstr, obsolete=True))
-        path.write_text(str(new).rstrip() + "\n", "utf-8", newline="\n")
-        print(f"{path.name}: {len(texts)} entries, {len(new.untranslated_entries())} empty")
+        path, new = HERE / "zh" / f"{name}.po", polib.POFile()
+        new.extend(polib.POEntry(msgid=e, comment=place) for e, place in texts.items())
+        catalogue = polib.pofile(path.read_text("utf-8"), wrapwidth=0)
+        catalogue.merge(new)
+        order = [*texts, *(entry.msgid for entry in catalogue.obsolete_entries())]
+        catalogue.sort(key=lambda entry: order.index(entry.msgid))
+        path.write_text(str(catalogue).rstrip() + "\n", "utf-8", newline="\n")
+        print(f"{path.name}: {len(texts)} entries, {len(catalogue.untranslated_entries())} empty")
 
 
 class Words:
     """What a catalogue says in one language: `words(english)`, or the English where it has none."""
 
-    def __init__(self, language, *names):
+    def __init__(self, language, name):
         self.language, self.texts = language, {}
-        for name in names if language != "en" else ():
-            text = (HERE / "zh" / f"{name}.po").read_text("utf-8")
-            self.texts |= {entry.msgid: entry.msgstr for entry in polib.pofile(text)}
+        if language.code != "en":
+            entries = polib.pofile((HERE / "zh" / f"{name}.po").read_text("utf-8"))
+            self.texts = {entry.msgid: entry.msgstr for entry in entries}
 
     def __call__(self, english):
-        chinese = self.texts.get(unwrapped(english))
-        if chinese and self.language == "zh-Hans":
-            return simplified(chinese)
-        return chinese or english
+        return self.in_script(self.texts.get(unwrapped(english), "")) or english
+
+    def in_script(self, chinese):
+        """Traditional Chinese in the script of the language."""
+        return simplified(chinese) if self.language.code == "zh-Hans" else chinese
 
     def filled(self, english):
         """The same for a row or a caption with its numbers."""
-        numbers = iter(NUMBER.findall(english))
-        return re.sub(r"\{\}", lambda _: next(numbers), self(pattern(english)))
+        return self(pattern(english)).format(*NUMBER.findall(english))
 
 
 def translated(path, words):
     """A lesson as a notebook without outputs, its prose, docstring and comments in the language of
     `words`. Its code is the same code."""
     notebook = jupytext.read(path)
-    for cell in notebook.cells if words.language != "en" else ():
+    for cell in notebook.cells if words.texts else ():
         if cell.cell_type == "markdown":
             cell.source = words(cell.source)
             continue
@@ -177,19 +166,9 @@ def translated(path, words):
     return notebook
 
 
-# ---------------------------------------------------------------------------- the two scripts
-
-T2S = opencc.OpenCC("t2s")
+T2S = opencc.OpenCC("tw2s")
 # What OpenCC leaves as it is, or mainland readers write otherwise.
-EXCEPTIONS = {
-    "(?<![显名原编卓专论遗土])著(?![名作者述称])": "着",  # 沿着, but 著名 and 显著
-    "甚么": "什么",
-    "想像": "想象",
-    "「": "“",
-    "」": "”",
-    "『": "‘",
-    "』": "’",
-}
+EXCEPTIONS = {"甚么": "什么", "想像": "想象", "「": "“", "」": "”", "『": "‘", "』": "’"}
 
 
 def simplified(text):
@@ -198,7 +177,7 @@ def simplified(text):
     for place in range(0, len(pieces), 2):
         pieces[place] = T2S.convert(pieces[place])
         for old, new in EXCEPTIONS.items():
-            pieces[place] = re.sub(old, new, pieces[place])
+            pieces[place] = pieces[place].replace(old, new)
     return "".join(pieces)
 
 

@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import sys
-import time
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -35,7 +34,7 @@ READ = [folder + LESSON_PAGES[WITH_NOTES] for folder in FOLDERS]  # one lesson i
 
 @pytest.fixture(scope="module")
 def runs():
-    return build.run_all(["--smoke"], 2, time.time())
+    return build.run_all(["--smoke"], 2)
 
 
 @pytest.fixture(scope="module")

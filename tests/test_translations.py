@@ -78,8 +78,7 @@ def test_comments_are_found_and_put_back(tmp_path):
     assert [comment.english for comment in found] == ["one", "two lines", "(n, 3)"]
     path = tmp_path / "lesson99_x.py"
     path.write_text(f'"""Lesson 99: A title\n\n    text\n"""\n\n# %%\n{code}', "utf-8")
-    words = translations.Words("en")
-    words.language = "zh-Hant"
+    words = translations.Words(translations.LANGUAGES[1], "pages")
     words.texts = {
         "two lines": "兩\n行",
         "one": "一",
@@ -91,12 +90,12 @@ def test_comments_are_found_and_put_back(tmp_path):
 
 
 def test_rows_are_filled_with_their_numbers():
-    words = translations.Words("en")
+    words = translations.Words(translations.LANGUAGES[1], "pages")
     words.texts = {"step {} of {}": "第 {} 步，共 {} 步"}
     assert words.filled("step 50 of 0.5") == "第 50 步，共 0.5 步"
     assert words.filled("5 % of conv1") == "5 % of conv1"
 
 
 def test_simplified_characters_and_marks():
-    assert translations.simplified("沿著「著名」的 `卷積`，甚麼") == "沿着“著名”的 `卷積`，什么"
+    assert translations.simplified("看著「顯著」的 `卷積`，甚麼") == "看着“显著”的 `卷積`，什么"
     assert translations.joined("一行，\n二行 a\nb\n\n三") == "一行，二行 a\nb\n\n三"
