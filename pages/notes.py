@@ -95,7 +95,7 @@ def break_code(code):
         kind, token = match.lastgroup, match[0]
         if kind == "comment" and (over := COMMENT_OVER.search(token, 1)):
             token = token[: over.start()]
-            depth -= depth > 0 and token.endswith(")")
+            depth -= depth > 0 and token.endswith(")")  # which the comment had swallowed
         position += len(token)
         if "\n" in token and kind == "space":
             lines.append("")

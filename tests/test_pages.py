@@ -97,6 +97,7 @@ SQUEEZED = [  # | is where a line must have ended
     "f(x)|if i % 5 == 0:|print(1)|else:|print(2)",
     "x=1 #first |y_2=3",
     "#第一個|W=f(1)|#第二個",
+    "a=f(1, #in b)|s_1 = g(2)|t = 3",
     "x = (a) if b else c",
     "x = [f(i) for i in y if i in z]",
     "g = lambda a, b: a is not b",

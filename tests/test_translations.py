@@ -73,20 +73,26 @@ def test_what_is_lost_is_noticed():
 
 
 def test_comments_are_found_and_put_back(tmp_path):
-    code = 'x = "# no"  # one\n\n# two\n# lines\ny = (\n    1,  # (n, 3)\n)\n'
+    code = 'x = "# no"  # one\n\n# two\n# lines\n\n# more\ny = (\n    1,  # (n, 3)\n)\n'
+    code += 'def f():\n    """Says.\n\n    All.\n    """\n    # what\n'
     found = translations.comments(code)
-    assert [comment.english for comment in found] == ["one", "two lines", "(n, 3)"]
+    assert [comment.english for comment in found] == [
+        *["one", "two lines", "more", "(n, 3)", '"""Says.\n\nAll. """', "what"],
+    ]
     path = tmp_path / "lesson99_x.py"
     path.write_text(f'"""Lesson 99: A title\n\n    text\n"""\n\n# %%\n{code}', "utf-8")
     words = translations.Words(translations.LANGUAGES[1], "pages")
     words.texts = {
         "two lines": "兩\n行",
         "one": "一",
+        '"""Says.\n\nAll. """': '"""說。\n\n完。\n"""',
         '"""Lesson 99: A title\n\n    text\n"""': '"""第 99 課：題\n\n    文\n"""',
     }
     head, cell = translations.translated(path, words).cells
     assert head.source == '"""第 99 課：題\n\n    文\n"""'
-    assert cell.source == 'x = "# no"  # 一\n\n# 兩\n# 行\ny = (\n    1,  # (n, 3)\n)'
+    written = 'x = "# no"  # 一\n\n# 兩\n# 行\n\n# more\ny = (\n    1,  # (n, 3)\n)\n'
+    written += 'def f():\n    """說。\n\n    完。\n    """\n    # what'
+    assert cell.source == written
 
 
 def test_rows_are_filled_with_their_numbers():
