@@ -121,10 +121,15 @@ def run(path, flags):
 
 
 def run_all(flags, jobs):
-    """Run every lesson; the first one that fails ends it."""
+    """Run every lesson, and end with one SystemExit that names all that went wrong."""
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this Python, whatever kernels the reader has
     # In threads even if it is one at a time: in the main thread nbclient would catch Ctrl-C.
-    return list(ThreadPoolExecutor(jobs).map(lambda path: run(path, flags), LESSONS))
+    pool = ThreadPoolExecutor(jobs)
+    futures = [pool.submit(run, path, flags) for path in LESSONS]
+    errors = [future.exception() for future in futures]
+    if failures := [str(error) for error in errors if isinstance(error, SystemExit)]:
+        raise SystemExit("\n\n".join(failures))
+    return [future.result() for future in futures]
 
 
 def is_figure(output):

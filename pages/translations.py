@@ -67,7 +67,7 @@ def templates(words):
 
 def is_words(english):
     """Whether there are English words outside names in backticks."""
-    return re.search("[A-Za-z]{2,}", re.sub("`[^`]*`", "", english)) is not None
+    return re.search("[A-Za-z]{2,}", re.sub("`[^`]*`", "", english))
 
 
 def comments(code):

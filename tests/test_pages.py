@@ -53,14 +53,10 @@ def test_the_notes_are_cut_at_their_headings():
     assert "".join(sections.values()).replace("\n", "") == NOTES[5:].replace("\n", "")
 
 
-def test_a_table_of_contents_is_passed_over():
+def test_contents_and_mentions_are_passed_over_and_a_part_is_enough():
     contents = "\n".join(section.split("\n")[0] for section in notes.cut(NOTES).values())
     assert notes.cut(contents + "\n\n" + NOTES) == notes.cut(NOTES)
-
-
-def test_a_mention_is_no_heading_and_a_part_is_enough():
-    sections = notes.cut("前言\n見第十五、十七節\n十六、有\n二十一、也有\n")
-    assert list(sections) == [16, 21]
+    assert list(notes.cut("前言\n見第十五、十七節\n十六、有\n二十一、也有\n")) == [16, 21]
 
 
 @pytest.mark.parametrize(
@@ -284,6 +280,16 @@ def test_a_failure_is_named_and_nothing_is_written(about, project):
         build.main(["site", "--smoke", "--out", str(root / "site")])
     assert "lesson15_x.py" in str(end.value) and about in str(end.value)
     assert not list((root / "site").iterdir())
+
+
+def test_all_failures_are_named(monkeypatch):
+    def fail(path, flags):
+        raise SystemExit(path.name)
+
+    monkeypatch.setattr(build, "run", fail)
+    with pytest.raises(SystemExit) as end:
+        build.run_all([], 1)
+    assert str(end.value).split() == [path.name for path in build.LESSONS]
 
 
 def test_a_notebook_runs_from_anywhere_in_the_project(project):
