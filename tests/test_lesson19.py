@@ -16,10 +16,6 @@ def run(smoke):
     return smoke(19)
 
 
-def test_every_row_holds(run):
-    assert list(run.holds.values()) == [None] * 8 + ["yes"] * 2
-
-
 def test_the_notes_names_are_what_tf1_prints(run):
     """The notes' code, live in a TF1 graph."""
     with tf.Graph().as_default():
@@ -40,10 +36,10 @@ def test_the_notes_names_are_what_tf1_prints(run):
             assert v1.get_variable("var3").name == names["var3"]
     rows = run.results["results"][:8]
     assert {row["name"]: row["notes"] for row in rows} == names
-    assert [row["baseline"] for row in rows] == ["other", "same"] + ["other"] * 6
 
 
-def test_names_and_values_are_printed(run):
+def test_every_row_holds_and_is_printed(run):
+    assert set(run.holds.values()) == {"yes"}
     lines = run.printed.splitlines()[1:9]
     rows = run.results["results"][:8]
     assert [line.split()[0] for line in lines] == [row["here"] for row in rows]
@@ -56,11 +52,12 @@ def test_the_cell_by_hand(run):
     here = run.variables
     W, U, b = (np.array(weight) for weight in here["cell"].weights)
     h = c = np.zeros((1, 8))
+    at_once = np.array(here["train_net"](here["x"])[0])
     for t in range(20):
         i, f, j, o = np.split(here["x"][:, t] @ W + h @ U + b, 4, axis=1)
         c = c / (1 + np.exp(-f)) + np.tanh(j) / (1 + np.exp(-i))
         h = np.tanh(c) / (1 + np.exp(-o))
-        assert here["at_once"][t] == pytest.approx(h[0], abs=1e-5)
+        assert at_once[t] == pytest.approx(h[0], abs=1e-5)
     assert int(here["train_net"].optimizer.iterations) == 1
 
 
@@ -79,7 +76,14 @@ def test_variables_found_by_their_names_are_noticed(monkeypatch, tmp_path):
 
     monkeypatch.setattr(keras.layers.Layer, "add_weight", reused)
     run = run_here(19, out=tmp_path)
-    assert run.holds == dict.fromkeys(run.holds) | {"var3 at 30": "no", "one cell": "yes"}
+    assert [name for name in run.holds if run.holds[name] == "no"] == ["second var3"]
+
+
+def test_names_with_numbers_as_in_tf1_are_noticed(monkeypatch, tmp_path):
+    plain = keras.layers.Layer.add_weight
+    numbered = lambda self, name, **options: plain(self, name=f"{name}_1", **options)  # noqa: E731
+    monkeypatch.setattr(keras.layers.Layer, "add_weight", numbered)
+    assert run_here(19, out=tmp_path).holds["var4_reuse"] == "no"
 
 
 def with_a_copy(RNN, cell, **options):
@@ -98,7 +102,7 @@ def without_state(RNN, cell, stateful=False, **options):
 def test_a_broken_rnn_is_noticed(broken, monkeypatch, tmp_path):
     monkeypatch.setattr(keras.layers, "RNN", functools.partial(broken, keras.layers.RNN))
     run = run_here(19, out=tmp_path)
-    assert run.holds == dict.fromkeys(run.holds) | {"var3 at 30": "yes", "one cell": "no"}
+    assert [name for name in run.holds if run.holds[name] == "no"] == ["one cell"]
 
 
 def test_a_training_that_moves_no_weight_is_noticed(monkeypatch, tmp_path):
@@ -109,4 +113,4 @@ def test_a_training_that_moves_no_weight_is_noticed(monkeypatch, tmp_path):
 @pytest.mark.parametrize("flags", ["--units 64", "--time-steps 200", "--seed 2", "--seed 3"])
 def test_try_it_and_other_seeds(flags, tmp_path):
     run = run_here(19, *flags.split(), out=tmp_path)
-    assert run.holds["var3 at 30"] == run.holds["one cell"] == "yes"
+    assert set(run.holds.values()) == {"yes"}
