@@ -1,6 +1,7 @@
 """Lesson 15: the network is the notes' network, and each of its claims can become NO."""
 
 import shutil
+from functools import partial
 
 import common
 import numpy as np
@@ -8,8 +9,8 @@ import pytest
 from PIL import Image
 from running import run_here
 
-STEP_50, STEP_100 = "test accuracy at step 50", "test accuracy at step 100"
-NEIGHBOURS, ADADELTA = "neighbours in what filters learned", "Adadelta(0.0001) at step 50"
+STEP_50, STEP_300, STEP_600 = (f"test accuracy at step {step}" for step in (50, 300, 600))
+STANDS_STILL, LEARNS = "Adadelta(0.0001) at step 50", "Adadelta(1) at step 50"
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,9 @@ def test_the_network_calculates_what_the_notes_write_down(here):
     assert here["prediction"][:5] == pytest.approx(prediction, abs=1e-5)
     labels = np.eye(10)[here["v_ys"][:5]]
     cross_entropy = np.mean(-np.sum(labels * np.log(prediction), axis=1))
-    loss = here["model"].loss(here["v_ys"][:5], here["v_logits"][:5])
+    logits = here["model"].predict(x, verbose=0)
+    assert here["first_logits"] == pytest.approx(logits[0], abs=1e-4)
+    loss = here["model"].loss(here["v_ys"][:5], logits)
     assert float(loss) == pytest.approx(cross_entropy, rel=1e-4)
 
 
@@ -65,7 +68,7 @@ def test_a_step_is_adams_and_the_accuracy_the_share_of_right_answers(here, run):
     assert type(optimizer).__name__ == "Adam" and optimizer.epsilon == 1e-8
     assert float(optimizer.learning_rate) == pytest.approx(1e-4)
     assert int(optimizer.iterations) == 51 and here["batch_xs"].shape == (20, 784)
-    share = np.mean(here["v_logits"].argmax(axis=1) == here["v_ys"])
+    share = np.mean(here["prediction"].argmax(axis=1) == here["v_ys"])
     assert list(here["accuracy"]) == [0, 50]
     assert here["accuracy"][50] == pytest.approx(share) == run.here["test accuracy at the end"]
     assert 0.25 < share < 0.7, "20 images a step are too few for the notes' figure"
@@ -73,60 +76,41 @@ def test_a_step_is_adams_and_the_accuracy_the_share_of_right_answers(here, run):
     assert here["commonest"] == 0.1135
 
 
-def test_what_the_figures_show(here):
-    change = here["model"].get_weights()[0] - here["first_weights"][0]
-    change -= change.mean(axis=(0, 1))
-    assert np.array(here["filters"])[16:] == pytest.approx(
-        5 * change[:, :, 0, :8].transpose(2, 0, 1)
-    )
+def test_the_figure_shows_four_stages_of_the_first_digit(here):
     stages = [channel.shape for channel in here["channels"][::8]]
     assert stages == [(28, 28), (14, 14), (14, 14), (7, 7)]
-    answer, confidence = here["v_logits"].argmax(axis=1), here["prediction"].max(axis=1)
-    assert (answer[here["worst"]] != here["v_ys"][here["worst"]]).all()
-    mistakes = answer != here["v_ys"]
-    assert min(confidence[here["worst"]]) >= np.sort(confidence[mistakes])[-12]
+    assert here["channels"][8] == pytest.approx(  # pooled: the largest of every 2 x 2
+        here["channels"][0].reshape(14, 2, 14, 2).max(axis=(1, 3))
+    )
 
 
-def test_adadelta_moves_a_weight_by_its_formula(here, run):
-    """The first step is rate x sqrt(eps) / sqrt(0.05): 4.5e-8; 51 of them are of that order."""
-    assert run.holds[ADADELTA] == "slip"
-    assert 51 * 4.5e-8 < here["moved"] < 10 * 51 * 4.5e-8
+def test_adadelta_stands_still_and_with_another_rate_learns(run):
+    assert (run.holds[STANDS_STILL], run.holds[LEARNS]) == ("slip", "yes")
 
 
 # ----------------------------------------------------------------- break it, and see the NO
 
 
-def test_without_neighbours_in_the_images_the_filters_learn_none(monkeypatch, tmp_path):
-    """The pixels of all images shuffled in the same way: digits still, but no strokes."""
-
-    def load_shuffled():
-        mnist = load()
-        order = np.random.default_rng(1).permutation(784)
-        mnist.train.images = mnist.train.images[:, order]
-        mnist.test.images = mnist.test.images[:, order]
-        return mnist
-
-    load = common.load_mnist
-    monkeypatch.setattr(common, "load_mnist", load_shuffled)
-    run = run_here(15, "--smoke", out=tmp_path)
-    assert run.here["test accuracy at the end"] > 0.25, "it has learned"
-    assert run.holds[NEIGHBOURS] == "no"
-
-
-def test_an_adadelta_that_learns_is_no_slip(monkeypatch, tmp_path):
+def test_the_experiments_can_come_out_otherwise(monkeypatch, tmp_path):
+    """The pixels not shuffled, and the rates of Adadelta exchanged."""
     import keras
 
+    permutation, adadelta = np.random.permutation, keras.optimizers.Adadelta
     monkeypatch.setattr(
-        keras.optimizers, "Adadelta", lambda rate, epsilon: keras.optimizers.Adam(0.001)
+        np.random, "permutation", lambda n: range(n) if n == 784 else permutation(n)
     )
-    run = run_here(15, "--smoke", "--batch-size", 50, out=tmp_path)
-    assert run.holds[ADADELTA] == "no"
+    monkeypatch.setattr(
+        keras.optimizers, "Adadelta", lambda rate, epsilon: adadelta(1e-4 / rate, epsilon=epsilon)
+    )
+    run = run_here(15, "--smoke", "--batch-size", 100, out=tmp_path)
+    assert abs(run.here[STEP_50] - 0.7985) < 0.08, "the notes' figure, but with no advantage"
+    assert run.holds[STEP_50] == run.holds[STANDS_STILL] == run.holds[LEARNS] == "no"
 
 
 @pytest.mark.full
 def test_shuffled_labels_and_the_printed_optimizer_miss_the_notes(monkeypatch, tmp_path):
-    run = run_here(15, "--optimizer", "adadelta", "--steps", 101, out=tmp_path)
-    assert run.holds[STEP_50] == run.holds[STEP_100] == "no"
+    run = run_here(15, "--optimizer", "adadelta", "--steps", 301, out=tmp_path)
+    assert run.holds[STEP_50] == run.holds[STEP_300] == "no"
 
     def load_shuffled():
         mnist = load()
@@ -135,8 +119,8 @@ def test_shuffled_labels_and_the_printed_optimizer_miss_the_notes(monkeypatch, t
 
     load = common.load_mnist
     monkeypatch.setattr(common, "load_mnist", load_shuffled)
-    run = run_here(15, "--steps", 101, out=tmp_path)
-    assert run.holds[STEP_50] == run.holds[STEP_100] == "no"
+    run = run_here(15, "--steps", 51, out=tmp_path)
+    assert run.holds[STEP_50] == "no"
 
 
 # ------------------------------------------------------------------------ the reader's own digit
@@ -145,15 +129,15 @@ def test_shuffled_labels_and_the_printed_optimizer_miss_the_notes(monkeypatch, t
 def test_predict_answers_what_it_can_without_training(run, tmp_path):
     shutil.copytree(run.folder, tmp_path / "lesson15")
     report = (tmp_path / "lesson15" / "results.json").read_bytes()
-    paths = []
-    for i in range(2):
+    paths, prediction = [], run.variables["prediction"]
+    surest = prediction.argmax(axis=0)[:2]  # a 0 and a 1 that leave even this network no doubt
+    for i in surest:
         pixels = np.kron(255 - 255 * run.variables["v_xs"][i].reshape(28, 28), np.ones((10, 10)))
         paths.append(tmp_path / f"{i}.png")
         Image.fromarray(pixels.astype(np.uint8)).save(paths[-1])
     (tmp_path / "text.png").write_text("not a picture", "utf-8")
     predicted = run_here(15, "--predict", paths[0], tmp_path / "text.png", paths[1], out=tmp_path)
-    answers = run.variables["v_logits"][:2].argmax(axis=1)
-    for path, answer in zip(paths, answers):
+    for path, answer in zip(paths, prediction[surest].argmax(axis=1)):
         assert f"{path}: {answer}, " in predicted.printed
     assert "text.png" in predicted.trouble and "\n" not in predicted.trouble
     assert (tmp_path / "lesson15" / "predict.png").exists()
@@ -171,7 +155,7 @@ def test_predict_before_any_run(tmp_path):
 @pytest.mark.full
 def test_full_run(full_run):
     results = full_run(15)
-    assert results["here"]["test accuracy at step 600"] >= 0.955
+    assert results["here"][STEP_600] >= 0.955
     assert results["here"]["test accuracy at the end"] >= 0.966
     assert set(results["holds"].values()) == {"yes", "slip", None}
 
@@ -180,8 +164,17 @@ def test_full_run(full_run):
 @pytest.mark.parametrize("seed", [2, 3, 4, 5])
 def test_other_seeds(seed, tmp_path):
     run = run_here(15, "--seed", seed, out=tmp_path)
-    assert run.here["test accuracy at step 600"] >= 0.955
+    assert run.here[STEP_600] >= 0.955
     assert set(run.holds.values()) == {"yes", "slip", None}
+
+
+@pytest.mark.seeds
+def test_filters_that_never_learn_miss_the_notes(monkeypatch, tmp_path):
+    import keras
+
+    monkeypatch.setattr(keras.layers, "Conv2D", partial(keras.layers.Conv2D, trainable=False))
+    run = run_here(15, "--steps", 601, out=tmp_path)
+    assert run.holds[STEP_600] == "no"
 
 
 @pytest.mark.seeds

@@ -1,8 +1,10 @@
 """The READMEs: their numbers are those of the last measurement, and what they name exists."""
 
+import json
 import re
 import sys
 
+import common
 import pytest
 from running import ROOT
 
@@ -31,6 +33,13 @@ def test_numbers_stand_between_their_marks():
 
 def test_the_readmes_are_up_to_date():
     assert readme.main(["--check"]) is False
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_quick_command_shows_what_it_prints(name):
+    results = json.loads((ROOT / "pages" / "results.json").read_text("utf-8"))["21"]["results"]
+    printed = "\n".join([*common.table(results), common.count(results)])
+    assert f"```\n{printed}\n```" in (ROOT / name).read_text("utf-8")
 
 
 def test_without_a_full_run_nothing_is_written(monkeypatch, tmp_path):
