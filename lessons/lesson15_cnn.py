@@ -192,10 +192,11 @@ if steps:
 # **Why does Adadelta(0.0001) stand still?** Adam's first step is about the learning rate, 0.0001,
 # whether the gradient is small or large. Adadelta was made to need no learning rate: it takes the
 # size of a step from its past steps, and remembers them as they were before the rate multiplied
-# them. At first there are none; the root of epsilon stands in, and the first step is about 0.0004,
-# which is sqrt(epsilon / (1 - rho)) with `rho` 0.95. So the rate that TF1 and Keras multiply it by
-# should be about 1; with 0.0001 every step is ten thousand times smaller, the first 0.00000004. If
-# this is the cause, the same Adadelta must learn with the rate 1.
+# them. At first there are none; the root of epsilon stands in, and the first step is at most
+# 0.0004, which is sqrt(epsilon / (1 - rho)) with `rho` 0.95 (less where the gradient is smaller
+# than that itself). So the rate that TF1 and Keras multiply it by should be about 1; with 0.0001
+# every step is ten thousand times smaller, the first 0.00000004. If this is the cause, the same
+# Adadelta must learn with the rate 1.
 
 
 # %%

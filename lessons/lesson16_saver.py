@@ -69,9 +69,10 @@ saved = [W.numpy(), b.numpy()]
 # second W would have been called `weight_1` (lesson 19), and the file has no such name. Here the
 # keyword gives the name, so both can stand in one program.
 #
-# A variable whose name is not in the file keeps its value: there is no error, and a warning comes
-# only later, when the checkpoint object is deleted. `assert_consumed()` makes an error of it. It
-# wants all of the file to be read; for a part, there is `assert_existing_objects_matched()`.
+# A variable whose name is not in the file keeps its value: there is no error. (A warning comes only
+# for values of the file that no variable took, and only when the checkpoint object is deleted.)
+# `assert_consumed()` makes an error of either; `assert_existing_objects_matched()` makes one of the
+# first alone, for when you want only a part of the file.
 
 # %%
 W = tf.Variable(np.arange(6).reshape((2, 3)), dtype=tf.float32)
@@ -145,10 +146,10 @@ print("weight, framework and all:", framework_W)
 
 # %% [markdown]
 # ## The last five
-# In a long training you save again and again. A manager numbers the saves and keeps the last five,
-# as TF1's `Saver` did. It saves with `save`, which puts a number of its own into the file.
-# `restore` expects that number; `read` would take it for a value without a variable. To see which
-# saves are kept, we save a variable `step`, which is different each time.
+# In a long training you save again and again. A manager numbers the saves and keeps the last five;
+# so did TF1's `Saver`, if it was given a `global_step`. A manager saves with `save`, and `restore`
+# goes with `save` as `read` goes with `write`. To see which saves are kept, we save a variable
+# `step`, which is different each time.
 
 # %%
 step = tf.Variable(0)

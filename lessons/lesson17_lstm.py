@@ -202,8 +202,9 @@ for name, hidden_in in {"plain RNN": plain_in, "plain RNN, N(0, 0.1)": small_in}
 # %% [markdown]
 # Behind N(0, 1) X_in is large, and many slopes are small. Behind N(0, 0.1) they are near 1, and
 # after 27 rows 5 % is left, almost what the story's w of 0.9 leaves: the same plain cell hands back
-# more than the LSTM. So a plain RNN depends on its start. At 27 rows the LSTM hardly does, because
-# its direct way has no tanh.
+# more than the LSTM. So a plain RNN depends on its start. At 27 rows the LSTM hardly does. Its
+# direct way alone would leave 0.7 to the power of 27, less than 0.0001; the rest comes back through
+# m and the gates.
 
 # %% [markdown]
 # ## The cell by hand
@@ -343,7 +344,8 @@ lesson.report(rows, [("kept at each row, untrained", 1, kept, "-", kept < 0.9)])
 # ## Where the notes slip
 # - The notes print `AdadeltaOptimizer(0.1)`. We have run their code through `tf.compat.v1`, and it
 #   reads 0.853 of the test images. Section 18 prints the same code once more with Adam(0.1), which
-#   ends at 0.42. Both are the transcript's: Mofan's script has Adam(0.001), and reads 0.96.
+#   ends at 0.42. Both are the transcript's: with the Adam(0.001) of Mofan's script in their place
+#   the same code reads 0.96 (all measured).
 # - "forget_bias 1 means that nothing is forgotten": it is a bias. The gate is sigmoid(1) = 0.73,
 #   and with the inputs 0.70 on average. If it stood at 0.73, then 0.73 to the power of 28 would be
 #   left of the memory after a digit, 0.0002.

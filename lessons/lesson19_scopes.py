@@ -116,8 +116,7 @@ print(f"{var3_reuse.path} moved with var3: {moved}; {second_var3.path} did not: 
 # we hand the cell over.
 #
 # As a comparison, a third net gets a fresh cell, which begins with the same numbers but is another
-# object. (Their names show that Keras numbers layers that were given no name; TF1 numbered given
-# names too.)
+# object. (Their names show that Keras numbers layers that were given no name.)
 
 # %%
 cell, fresh_cell = keras.layers.LSTMCell(lesson.units), keras.layers.LSTMCell(lesson.units)
@@ -125,7 +124,7 @@ print(cell.name, fresh_cell.name)  # lstm_cell lstm_cell_1
 cell.build((1, 3))  # makes the weights, for inputs of 3 numbers a step
 fresh_cell.build((1, 3))
 fresh_cell.set_weights(cell.get_weights())
-# A Sequential, because only a model can be trained.
+# A Sequential, because `compile` and `train_on_batch` belong to a model.
 train_net = keras.Sequential([keras.layers.RNN(cell, return_sequences=True)])
 test_net = keras.layers.RNN(cell, stateful=True)
 fresh_net = keras.layers.RNN(fresh_cell, stateful=True)

@@ -195,10 +195,10 @@ lesson.show(fig, "contours", "From above, low places dark: each path leads from 
 # ## In the notes, and here
 # After the semicolon stands what the baseline is. The notes' b is near 2.55 and not near the real
 # 2.5, because the transcript has `np.random.rand`, whose noise has the mean 0.05. (Mofan's own
-# script has `randn`, noise around 0. With it b would end at 2.48 to 2.51.) The rows of a and b
-# allow 0.02, four times as far as the noise typically moves one fit from another. Measured with
-# seeds 1 to 20, the line ends at most 0.008 from the notes' a and b, the local minima cost 0.53 to
-# 1.04, and the global one at most 0.012.
+# script has `randn`, noise around 0. With it b ends at 2.48 to 2.51, measured.) The rows of a and b
+# allow 0.02; the noise typically moves a from one fit to the next by a quarter of that, and b by a
+# seventh. Measured with seeds 1 to 20, the line ends at most 0.008 from the notes' a and b, the
+# local minima cost 0.53 to 1.04, and the global one at most 0.012.
 #
 # Even the lowest cost is not 0, because the noise stays: its variance is 0.1² / 12 = 0.0008 for the
 # line, and 0.1² = 0.01 for the other two. The path from [2, 4.5] can end a little below the lowest
