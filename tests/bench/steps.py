@@ -30,7 +30,7 @@ MODEL = {15: "model", 17: "model", 18: "autoencoder"}
 UNTRAINED = {
     15: ["--steps", 1],
     17: ["--training-iters", 1],
-    18: ["--batch-size", 27_500, "--training-epochs", 1, "--training-epochs-2", 1],
+    18: ["--batch-size", 4_900, "--training-epochs", 1, "--plane-epochs", 1],
 }
 # The names in the TF1 scripts: images, labels, training step, loss, output, dropout's switch.
 NAMES = {
