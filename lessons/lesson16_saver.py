@@ -198,7 +198,7 @@ from_file = keras.saving.load_model("net.keras")
 fresh_adam = build()
 fresh_adam.set_weights(learned)
 loss, file_loss, fresh_loss = [train(m, 1)[0] for m in (model, from_file, fresh_adam)]
-print("next loss:", loss, "from file:", file_loss, "fresh Adam:", fresh_loss)
+print(f"next loss: {loss:.6g} from file: {file_loss:.6g} fresh Adam: {fresh_loss:.6g}")
 
 # %% [markdown]
 # Yes, it is needed: with a fresh Adam the next loss is about ten times as large (measured, seeds 1

@@ -215,7 +215,7 @@ rows = [
     ("line: cost; least squares", "-", end, best_cost, end < 1.001 * best_cost),
     ("line, LR = 1: cost; predicted", "-", too_large, predicted, abs(too_large - predicted) < 0.01),
     ("formula: cost; real a and b", "-", tuned_cost, real_cost, tuned_cost < real_cost),
-    ("from [2, 4.5]: cost; lowest of 61 x 61", "-", lowest, cost3D.min(), lowest < cost3D.min()),
+    ("from [2, 4.5]: cost; map's lowest", "-", lowest, cost3D.min(), lowest < cost3D.min()),
     ("from [5, 4]: cost; lowest reached", "-", end_1, lowest, end_1 > 10 * lowest),
     ("from [5, 1]: cost; lowest reached", "-", end_2, lowest, end_2 > 10 * lowest),
 ]
@@ -223,7 +223,7 @@ angle = np.linspace(0, 2 * np.pi, 36)
 for label, path in paths.items():
     a, b, end = path[:, -1]
     around = cost(network, y, a + 0.2 * np.cos(angle), b + 0.2 * np.sin(angle)).min()
-    rows.append((f"{label}: lowest around; at the end", "-", around, end, around > end))
+    rows.append((f"{label}: lowest around; end", "-", around, end, around > end))
 lesson.report(rows)
 
 # %% [markdown]

@@ -10,7 +10,7 @@ from PIL import Image
 from running import ROOT, run_here
 
 PAIRS, CONSTANT = "new pairs right; random weights", "mean error, cm; always 40 cm"
-RANDOM = "mean error, cm; random weights"
+RANDOM, LEARNED = "mean error, cm; random weights", "mean error, cm, learned; new ones"
 CAT_TIGER = ROOT / "data" / "cat_tiger"
 
 
@@ -114,8 +114,9 @@ def test_full_run(full_run):
 
 
 @pytest.mark.full
-def test_with_the_weights_exchanged_every_claim_fails(monkeypatch, tmp_path):
-    """What should see gets random weights, and the control gets VGG16's."""
+def test_with_the_weights_exchanged_the_claims_fail(monkeypatch, tmp_path):
+    """What should see gets random weights, and the control gets VGG16's, whose answers are then
+    made fainter: it learns as little, so that RANDOM may hold. The smoke run has its NO."""
     VGG16, good = keras.applications.VGG16, common.vgg16_weights()
     exchanged = {None: good, good: None}
 
@@ -124,7 +125,7 @@ def test_with_the_weights_exchanged_every_claim_fails(monkeypatch, tmp_path):
 
     monkeypatch.setattr(keras.applications, "VGG16", build)
     run = run_here(22, out=tmp_path)
-    assert {run.holds[name] for name in (PAIRS, CONSTANT, RANDOM)} == {"no"}
+    assert {holds for name, holds in run.holds.items() if name != RANDOM} == {"no"}
 
 
 @pytest.mark.seeds
@@ -135,7 +136,9 @@ def test_other_seeds(seed, tmp_path):
 
 
 @pytest.mark.seeds
-@pytest.mark.parametrize("seed", [2, 8, 9])
-def test_the_notes_rate_overshoots_in_these_seeds(seed, tmp_path):
-    run = run_here(22, "--seed", seed, "--learning-rate", "0.001", out=tmp_path)
-    assert run.holds[PAIRS] == "yes" and run.here[CONSTANT] > 17
+def test_the_notes_rate_overshoots(tmp_path):
+    """Its errors on what it learned from are 2, 2 and 4 cm at the default rate."""
+    args = "--learning-rate", "0.001", "--seed"
+    runs = [run_here(22, *args, seed, out=tmp_path) for seed in (1, 2, 6)]
+    assert all(run.here[PAIRS] == 1 for run in runs)
+    assert np.mean([run.here[LEARNED] for run in runs]) > 8
