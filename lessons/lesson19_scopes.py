@@ -157,8 +157,7 @@ lesson.show(fig, "shared_cell", "Only the net with the shared cell answers as th
 
 # %% [markdown]
 # ## In the notes, and here
-# In the figure, the fresh cell is further off at the later steps, because each of them also begins
-# with a state that is already off.
+# In the figure, the later steps of the fresh cell also begin with a state that is already off.
 #
 # The first eight rows compare names; *yes* means: the name is still the one in the comments above.
 # Only `var2` is called as in the notes. `var21`, `var22` and `var4_reuse` are not, because equal

@@ -233,8 +233,9 @@ lesson.report(rows)
 # which one at the pass?
 #
 # Measured: `0.98` at 2.55, because the factor is -0.96. `1.02` more than ten million away from it,
-# because the factor is -1.04, and the first three rows say NO. `-2,4.5` leads to the left
-# one of the two lowest places, where a is -1.2. From `0,1` and `0,2` only b changes: the cost is
-# the same for a and -a, so at a = 0 it neither rises nor falls along a, and that gradient is 0.
-# Both end at the same cost, 0.0285, but `0,1` in the valley and `0,2` at the pass, where "lowest
-# around" says NO.
+# because the factor is -1.04, and the first three rows say NO: a's as well, because beside so large
+# a b float32 rounds a's gradient away (with float64 a arrives). `-2,4.5` leads to the left one of
+# the two lowest places, where a is -1.2. From `0,1` and `0,2` only b changes: the cost is the same
+# for a and -a, so at a = 0 it neither rises nor falls along a, and that gradient is 0. Both end at
+# the same cost, 0.0285, but `0,1` in the valley and `0,2` at the pass, where "lowest around" says
+# NO.

